@@ -1,0 +1,64 @@
+"""loopwatch says which line blocked the event loop, why, for how long, and whom it held up.
+
+>>> import loopwatch
+>>> watch = loopwatch.enable(threshold_ms=100)
+>>> loopwatch.disable()
+
+Importing this package imports nothing else: each name is fetched from its module when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loopwatch.allowing import allow
+    from loopwatch.errors import LoopwatchError, SettingError
+    from loopwatch.records import Cause, Frame, Incident, LoopInfo, LoopStats, Origin, RequestInfo, Share, Stall, Waiting
+    from loopwatch.watch import Watch, disable, enable, watching
+
+    __version__: str
+
+_HOMES = {
+    "loopwatch.allowing": ("allow",),
+    "loopwatch.errors": ("LoopwatchError", "SettingError"),
+    "loopwatch.records": (
+        *("Cause", "Frame", "Incident", "LoopInfo", "LoopStats", "Origin", "RequestInfo", "Share", "Stall", "Waiting"),
+    ),
+    "loopwatch.watch": ("Watch", "disable", "enable", "watching"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Cause",
+    "Frame",
+    "Incident",
+    "LoopInfo",
+    "LoopStats",
+    "LoopwatchError",
+    "Origin",
+    "RequestInfo",
+    "SettingError",
+    "Share",
+    "Stall",
+    "Waiting",
+    "Watch",
+    "allow",
+    "disable",
+    "enable",
+    "watching",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("loopwatch")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,11 @@
+"""`import loopwatch.auto`: watch this process with the settings of `LOOPWATCH_*` and `[tool.loopwatch]`.
+
+A program that also calls `loopwatch.enable(...)` gets its own watch beside this one; what both would log is logged once.
+"""
+
+from loopwatch.watch import enable_as
+
+__all__ = ["watch"]
+
+watch = enable_as("auto", {})
+"""The watch that this import began, or found."""

@@ -1,0 +1,186 @@
+"""From the watchdog's queue to the sinks: each sink has a thread and a bounded queue of its own.
+
+So a sink that hangs delays nobody, and one that raises is switched off and said once. Nothing here runs on a loop's thread.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from loopwatch.records import Stall
+from loopwatch.sinks import Sink, describe_sink
+
+__all__ = ["Limiter", "Outlet", "Queue", "say"]
+
+MAX_QUEUED = 1000
+FAILURES_ALLOWED = 3
+"""A sink that raises this many times in a row is switched off."""
+
+
+def say(message: str) -> None:
+    """Tell the user once about trouble of loopwatch's own. Not called on a loop's thread."""
+    logging.getLogger("loopwatch").error("%s", message)
+
+
+class Queue:
+    """A bounded queue with one reading thread, which starts with the first item. Drops and counts what does not fit.
+
+    `put` takes no lock of Python's and never blocks, so the watchdog may call it. Items are handled in order.
+    """
+
+    def __init__(self, name: str, handle: Callable[[Any], None], limit: int = MAX_QUEUED) -> None:
+        self.name = name
+        self.dropped = 0
+        self.native_id: int | None = None
+        self._handle = handle
+        self._limit = limit
+        self._items: SimpleQueue[Any] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def put(self, item: Any) -> bool:
+        """Queue an item; False if it was dropped."""
+        if self._items.qsize() >= self._limit:
+            self.dropped += 1
+            return False
+        self._items.put(item)
+        return True
+
+    def start(self) -> None:
+        """Start the thread, if it does not run."""
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+                self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """End the thread when it has handled what is queued; False if it needs longer than that."""
+        with self._starting:
+            thread, self._thread = self._thread, None
+        if thread is None:
+            return True
+        self._items.put(_STOP)
+        if thread is not threading.current_thread():
+            thread.join(timeout_s)
+        return not thread.is_alive()
+
+    def join(self, deadline: float) -> bool:
+        """Wait until all that was put so far has been handled, or until the monotonic `deadline`."""
+        if self._thread is None:
+            return self._items.empty()
+        done = threading.Event()
+        self._items.put(done)
+        return done.wait(max(0.0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        self.native_id = threading.get_native_id()
+        while True:
+            item = self._items.get()
+            if item is _STOP:
+                return
+            if isinstance(item, threading.Event):
+                item.set()
+            else:
+                self._handle(item)
+
+    def drain(self) -> None:
+        """Throw away what is queued."""
+        try:
+            while True:
+                self._items.get_nowait()
+        except Empty:
+            pass
+
+
+_STOP = object()
+
+
+class Outlet:
+    """One sink, isolated from all others."""
+
+    def __init__(self, sink: Sink, name: str | None = None, limiter: "Limiter | None" = None) -> None:
+        self.sink = sink
+        self.name = name
+        """Under which it was asked for; None for a callable."""
+        self.queue = Queue(f"loopwatch-sink-{describe_sink(sink)}"[:60], self._deliver)
+        self._limiter = limiter
+        self._failures = 0
+        self._off = False
+        self._said_dropped = 0
+
+    def renewed(self) -> "Outlet":
+        """The same sink with nothing queued and no thread: after a fork."""
+        return Outlet(self.sink, self.name, None if self._limiter is None else Limiter())
+
+    def put(self, stall: Stall) -> None:
+        """Queue a stall for the sink. Called by the delivery thread."""
+        limited = stall if self._limiter is None else self._limiter.pass_on(stall)
+        if limited is None or self._off:
+            return
+        self.queue.start()
+        if not self.queue.put(limited) and self.queue.dropped > 2 * self._said_dropped:
+            self._said_dropped = self.queue.dropped
+            say(f"loopwatch: sink {describe_sink(self.sink)} is too slow; {self.queue.dropped} stalls dropped so far")
+
+    def _deliver(self, stall: Stall) -> None:
+        if self._off:
+            return
+        try:
+            self.sink(stall)
+        except Exception as error:  # noqa: BLE001 - whatever a sink raises, the program goes on
+            self._failures += 1
+            if self._failures >= FAILURES_ALLOWED:
+                self._off = True
+                say(f"loopwatch: sink {describe_sink(self.sink)} is switched off after it raised {self._failures} times in a row: {error!r}")
+        else:
+            self._failures = 0
+
+
+class Limiter:
+    """Lets the first few records of a fingerprint through per minute, and counts what it holds back.
+
+    What was announced while it lasted is always told when it has ended. Used by one thread.
+    """
+
+    def __init__(self, burst: int = 5, per_s: float = 60.0, fingerprints: int = 2000, now: Callable[[], float] = time.monotonic) -> None:
+        self._burst = burst
+        self._per_s = per_s
+        self._fingerprints = fingerprints
+        self._now = now
+        self._seen: OrderedDict[str, list[float]] = OrderedDict()  # [window start, passed, held back, their ms]
+        self._announced: OrderedDict[str, None] = OrderedDict()
+
+    def pass_on(self, stall: Stall) -> Stall | None:
+        """The stall, with the count of those held back before it; None to hold it back."""
+        state = self._state(stall.fingerprint)
+        if not self._must_pass(stall):
+            if state[1] >= self._burst:
+                state[2] += 1
+                state[3] += stall.duration_ms
+                return None
+            state[1] += 1
+        held, held_ms, state[2], state[3] = int(state[2]), state[3], 0, 0.0
+        return replace(stall, suppressed_count=held, suppressed_ms=held_ms)
+
+    def _state(self, fingerprint: str) -> list[float]:
+        now = self._now()
+        state = self._seen.setdefault(fingerprint, [now, 0, 0, 0.0])
+        self._seen.move_to_end(fingerprint)
+        if now - state[0] >= self._per_s:
+            state[0], state[1] = now, 0
+        if len(self._seen) > self._fingerprints:
+            self._seen.popitem(last=False)
+        return state
+
+    def _must_pass(self, stall: Stall) -> bool:
+        if stall.ongoing:
+            self._announced[stall.id] = None
+            if len(self._announced) > self._fingerprints:
+                self._announced.popitem(last=False)
+            return True
+        return self._announced.pop(stall.id, 0) is None

@@ -1,0 +1,132 @@
+"""What loopwatch found in the shop, as facts, and whether it was right: pure functions over what the shop answered."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .planted import Planted
+from .traffic import INNOCENT, Visit, percentile
+
+__all__ = ["Finding", "Latency", "Outcome", "findings_of", "latency_of", "problems"]
+
+BLAMELESS = frozenset({"gc", "gil", "starved", "suspended"})
+"""Causes that say: not the code that was on the loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One incident: all stalls of one line with one cause."""
+
+    lost_ms: float
+    stalls: int
+    longest_ms: float
+    cause: str
+    file: str | None
+    """As a reader of the shop knows it: "shop/services.py"; None where loopwatch named no line."""
+    line: int | None
+    expression: str | None
+    call: str | None
+    endpoints: tuple[str, ...]
+    """Whose requests held the loop, most stalls first."""
+    waited: int | None
+    """The most requests that one of these stalls held up."""
+    advice: str | None
+
+    def is_of(self, planted: Planted) -> bool:
+        """Whether this names that blocker: its line and its cause."""
+        return (self.file, self.line) in planted.lines and self.cause in planted.causes
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long one endpoint took, seen by its clients, in milliseconds."""
+
+    requests: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that the demo has to tell."""
+
+    loop: str
+    seconds: float
+    """For how long loopwatch watched the traffic."""
+    lost_ms: float
+    """How much of it the loop was blocked."""
+    findings: tuple[Finding, ...]
+    """Most lost time first."""
+    planted: tuple[Planted, ...]
+    requests: int
+    failed: int
+    """Requests that were not answered with 200."""
+    health_alone: Latency
+    health: Latency
+    """The same endpoint under traffic."""
+
+    def found(self, planted: Planted) -> bool:
+        """Whether loopwatch named it."""
+        return any(finding.is_of(planted) for finding in self.findings)
+
+    @property
+    def named_ms(self) -> float:
+        """Lost time that went to a planted line."""
+        return sum(one.lost_ms for one in self.findings if any(one.is_of(planted) for planted in self.planted))
+
+
+def findings_of(incidents: Iterable[dict[str, Any]], short: Callable[[str], str]) -> tuple[Finding, ...]:
+    """What `/_loopwatch` answered, most lost time first. `short` turns a path into what a reader knows."""
+    found = [_finding(incident, short) for incident in incidents]
+    return tuple(sorted(found, key=lambda finding: -finding.lost_ms))
+
+
+def latency_of(endpoint: str, visits: Sequence[Visit]) -> Latency:
+    """Of one endpoint's requests."""
+    took = [visit.took_ms for visit in visits if visit.endpoint == endpoint]
+    return Latency(len(took), percentile(took, 50), percentile(took, 99), percentile(took, 100))
+
+
+def problems(outcome: Outcome) -> tuple[str, ...]:
+    """Sentences that say where loopwatch or the demo failed; none if all is well."""
+    found = []
+    if not outcome.findings:
+        found.append("no stall was reported, although the shop blocks its loop")
+    found += [_missing(planted, outcome.findings) for planted in outcome.planted if not outcome.found(planted)]
+    found += [_blamed(finding) for finding in outcome.findings if _blames_the_innocent(finding)]
+    if outcome.failed:
+        found.append(f"{outcome.failed} of {outcome.requests} requests were not answered with 200")
+    return tuple(found)
+
+
+def _finding(incident: dict[str, Any], short: Callable[[str], str]) -> Finding:
+    origin = incident["origin"] or {}
+    return Finding(
+        lost_ms=incident["lost_ms"],
+        stalls=incident["count"],
+        longest_ms=incident["max_ms"],
+        cause=incident["cause"],
+        file=short(origin["file"]) if origin else None,
+        line=origin.get("line"),
+        expression=origin.get("expression") or origin.get("source"),
+        call=origin.get("call"),
+        endpoints=tuple(name for name, _ in incident["endpoints"]),
+        waited=incident["waiting_max"],
+        advice=incident["advice"],
+    )
+
+
+def _missing(planted: Planted, findings: Iterable[Finding]) -> str:
+    instead = ", ".join(one.cause for one in findings if (one.file, one.line) in planted.lines)
+    but = f"; it was called {instead}" if instead else ""
+    return f"{planted.where()} was not named with cause {' or '.join(sorted(planted.causes))}{but}"
+
+
+def _blames_the_innocent(finding: Finding) -> bool:
+    innocent = {endpoint.name for endpoint in INNOCENT}
+    return finding.cause not in BLAMELESS and any(name in innocent for name in finding.endpoints[:1])
+
+
+def _blamed(finding: Finding) -> str:
+    return f"{finding.endpoints[0]} was blamed for {finding.cause} at {finding.file}:{finding.line}"

@@ -1,0 +1,370 @@
+"""The one engine of a process: threads, loops and watches are joined here.
+
+Threads and their rules: the loop's own thread calls `loop_started` and `loop_stopped` (a few dictionary writes); the watchdog
+thread runs `Watchdog.look` and nothing else; the delivery thread resolves, judges and hands to the sinks' own threads.
+Threads start with the first loop, since servers fork after they have imported the application, and are gone after a fork:
+the child drops what it inherited and starts anew with its first loop.
+"""
+
+import asyncio
+import atexit
+import contextlib
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from loopwatch.attach import LOOP_CODES, Attachment, running_loops
+from loopwatch.clocks import SystemClock
+from loopwatch.delivery import Outlet, Queue, say
+from loopwatch.heartbeats import heartbeat_for
+from loopwatch.probes import allowances
+from loopwatch.probes.code import Resolver
+from loopwatch.probes.garbage import GarbageProbe
+from loopwatch.probes.machine import MachineProbe
+from loopwatch.probes.stacks import Capture
+from loopwatch.probes.threads import ThreadProbe
+from loopwatch.records import Frame, LoopInfo, Observation
+from loopwatch.schedule import Limits, limits_of
+from loopwatch.settings import Settings
+from loopwatch.watchdog import Watchdog, Watched, stall_ids
+
+__all__ = ["ENGINE", "Engine", "LoopRun", "Subscriber"]
+
+BOUNDARY = frozenset(id(code) for code in LOOP_CODES)
+EXIT_PATIENCE_S = 2.0
+MAX_RUNS = 64
+
+
+class Subscriber(Protocol):
+    """What the engine needs of a watch."""
+
+    settings: Settings
+    outlets: list[Outlet]
+
+    def receive(self, observation: Observation, told: set[Any]) -> None:
+        """Judge a stall and queue it for the sinks. Called by the delivery thread."""
+
+    def forget(self) -> None:
+        """Drop all that was recorded: this process is a fork's child."""
+
+
+class LoopRun:
+    """What became of one loop in one thread, over all its runs. Written by the loop's thread and the delivery thread."""
+
+    def __init__(self, info: LoopInfo) -> None:
+        self.info = info
+        self.ran_ns = 0
+        self.busy_ns: int | None = 0
+        self.cpu_ns: int | None = 0
+        self.lags_ns: list[int] = []
+        self.current: Watched | None = None
+        self.cpu_base_ns: int | None = None
+
+
+class Engine:
+    """Watches loops for as long as somebody subscribes. One per process: `ENGINE`."""
+
+    def __init__(self) -> None:
+        self._registered_fork_hook = False
+        self._subscribers: tuple[Subscriber, ...] = ()
+        self._attachment: Attachment | None = None
+        self._fresh()
+
+    def _fresh(self) -> None:
+        """State that belongs to this process only."""
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._bell: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._native_id: int | None = None
+        self._resolver = Resolver()
+        self._delivery = Queue("loopwatch-delivery", self._deliver)
+        self._garbage = GarbageProbe()
+        self._machine = MachineProbe()
+        self._failures_said: set[str] = set()
+        self.runs: dict[tuple[str, int], LoopRun] = {}
+        self.watchdog = Watchdog(
+            clock=SystemClock(),
+            limits=Limits(),
+            emit=self._emit,
+            garbage=self._garbage,
+            machine=self._machine,
+            allowances=allowances.within,
+            stall_ids=stall_ids(secrets.token_hex(5) + "-"),
+            report_failure=self._failed,
+        )
+
+    # ── subscribing: any thread ─────────────────────────────────────────────────────────────────────────────────
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Begin to watch for `subscriber`; the first one installs everything."""
+        with self._lock:
+            first = not self._subscribers
+            self._subscribers = (*self._subscribers, subscriber)
+            self._apply_limits()
+            if first:
+                self._install()
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Stop watching for `subscriber`; the last one takes everything away."""
+        with self._lock:
+            self._subscribers = tuple(one for one in self._subscribers if one is not subscriber)
+            self._apply_limits()
+            last = not self._subscribers and self._attachment is not None
+            if last:
+                self._uninstall()
+        for outlet in subscriber.outlets:
+            outlet.queue.stop(1.0)
+
+    def _apply_limits(self) -> None:
+        limits = limits_of(one.settings for one in self._subscribers)
+        self.watchdog.limits = limits
+        for watched in self.watchdog.watched:
+            watched.heartbeat.limit_ns = limits.threshold_ns
+        self._bell.put(_nothing)
+
+    def _install(self) -> None:
+        if not self._registered_fork_hook:  # it cannot be taken back; without subscribers it does nothing
+            self._registered_fork_hook = True
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=self._after_fork)
+        self._garbage.install()
+        self._attachment = Attachment(self.loop_started, self.loop_stopped, self.loop_closing)
+        self._attachment.install()
+        atexit.register(self._at_exit)
+        self._adopt_running()
+
+    def _uninstall(self) -> None:
+        atexit.unregister(self._at_exit)
+        if self._attachment is not None:
+            self._attachment.uninstall()
+            self._attachment = None
+        self._garbage.uninstall()
+        for watched in self.watchdog.watched:
+            self._detach(watched)
+        self._stop_threads()
+        self.runs = {}
+
+    # ── loops: their own threads ────────────────────────────────────────────────────────────────────────────────
+
+    def loop_started(self, loop: Any) -> Watched | None:
+        """A loop is about to run on this thread."""
+        try:
+            return self._watch(loop, adopted=False)
+        except Exception as error:  # noqa: BLE001 - the observer never harms the host
+            self._failed(f"attaching to {type(loop).__name__}: {error!r}")
+            return None
+
+    def loop_stopped(self, watched: Watched | None) -> None:
+        """It has stopped running."""
+        if watched is None:
+            return
+        try:
+            self._detach(watched)
+        except Exception as error:  # noqa: BLE001
+            self._failed(f"detaching from a loop: {error!r}")
+
+    def loop_closing(self, loop: Any) -> None:
+        """It is about to be closed: nobody may look at it any more."""
+        for watched in self.watchdog.watched:
+            if watched.loop is loop:
+                self.loop_stopped(watched)
+
+    def _watch(self, loop: Any, adopted: bool) -> Watched | None:
+        if not self._subscribers or any(one.loop is loop for one in self.watchdog.watched):
+            return None
+        probe = ThreadProbe(threading.get_native_id())
+        heartbeat = heartbeat_for(loop, self.watchdog.limits.threshold_ns, probe, adopted)
+        watched = Watched(loop, heartbeat, probe, BOUNDARY, time.monotonic_ns())
+        with self._lock:
+            self._run_of(heartbeat.info).current = watched
+            self.watchdog.watched = (*self.watchdog.watched, watched)
+        self._start_threads()
+        self._run_of(heartbeat.info).cpu_base_ns = probe.cpu_ns()
+        heartbeat.attach()
+        self._bell.put(_nothing)
+        return watched
+
+    def _detach(self, watched: Watched) -> None:
+        with self._lock:
+            if watched not in self.watchdog.watched:
+                return
+            watched.heartbeat.detach()
+            self.watchdog.watched = tuple(one for one in self.watchdog.watched if one is not watched)
+            self._settle(watched)
+        # The last turn may have been a stall: the watchdog must see it, although the loop is gone.
+        self._bell.put(lambda: self.watchdog.close(watched))
+
+    def _run_of(self, info: LoopInfo) -> LoopRun:
+        key = (info.backend, info.thread_id)
+        run = self.runs.get(key)
+        if run is None:
+            while len(self.runs) >= MAX_RUNS:
+                self.runs.pop(next(iter(self.runs)))
+            run = self.runs[key] = LoopRun(info)
+        return run
+
+    def _settle(self, watched: Watched) -> None:
+        run = self._run_of(watched.heartbeat.info)
+        now = time.monotonic_ns()
+        busy, cpu = watched.heartbeat.busy_ns(now), watched.probe.cpu_ns()
+        run.ran_ns += now - watched.began_ns
+        run.busy_ns = None if run.busy_ns is None or busy is None else run.busy_ns + busy
+        used = None if cpu is None or run.cpu_base_ns is None else cpu - run.cpu_base_ns
+        run.cpu_ns = None if run.cpu_ns is None or used is None else run.cpu_ns + used
+        run.lags_ns = [*run.lags_ns, *watched.lags_ns][-4096:]
+        run.current = None
+
+    def _adopt_running(self) -> None:
+        here = asyncio._get_running_loop()
+        for loop in running_loops():
+            if loop is here:
+                self._adopt(loop)
+            else:
+                with contextlib.suppress(RuntimeError):  # closed in the meantime
+                    loop.call_soon_threadsafe(self._adopt, loop)
+
+    def _adopt(self, loop: Any) -> None:
+        """On the loop's thread, while it runs."""
+        try:
+            watched = self._watch(loop, adopted=True)
+            if watched is not None and not isinstance(loop, asyncio.BaseEventLoop):
+                loop.call_soon(self._learn_boundary, watched)
+        except Exception as error:  # noqa: BLE001
+            self._failed(f"attaching to the running {type(loop).__name__}: {error!r}")
+
+    def _learn_boundary(self, watched: Watched) -> None:
+        """A callback of a loop without Python frames is called straight from whoever called `run_forever`."""
+        outer = sys._getframe(1) if hasattr(sys, "_getframe") else None
+        if outer is not None:
+            watched.boundary = watched.boundary | {id(outer.f_code)}
+
+    # ── the watchdog thread ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _start_threads(self) -> None:
+        with self._lock:
+            self._delivery.start()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch_loops, name="loopwatch-watchdog", daemon=True)
+                self._thread.start()
+
+    def _watch_loops(self) -> None:
+        bell, look = self._bell, self.watchdog.look
+        self._native_id = threading.get_native_id()
+        due = time.monotonic_ns()
+        while True:
+            try:
+                command = bell.get(timeout=max(0.0, (due - time.monotonic_ns()) / 1e9) if self.watchdog.watched else None)
+            except Empty:
+                due = look(due)
+                continue
+            if command is None:
+                return
+            due = look(time.monotonic_ns())
+            command()
+
+    def _stop_threads(self) -> None:
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            self._bell.put(None)
+            thread.join(1.0)
+        self._delivery.stop(1.0)
+        self._machine.close()
+
+    def _emit(self, observation: Observation, captures: tuple[Capture, ...]) -> None:
+        self._delivery.put((observation, captures))
+
+    # ── the delivery thread ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _deliver(self, item: Any) -> None:
+        try:
+            if isinstance(item, str):
+                say(item)
+                return
+            observation = self._resolved(*item)
+            told: set[Any] = set()
+            for subscriber in self._subscribers:
+                subscriber.receive(observation, told)
+        except Exception as error:  # noqa: BLE001
+            self._failed(f"judging a stall: {error!r}")
+
+    def _resolved(self, observation: Observation, captures: tuple[Capture, ...]) -> Observation:
+        pairs = zip(observation.samples, captures, strict=True)
+        return replace(observation, samples=tuple(replace(sample, stack=self._stack(taken)) for sample, taken in pairs))
+
+    def _stack(self, taken: Capture) -> tuple[Frame, ...]:
+        return tuple(self._resolver.frame(code, offset, module) for code, offset, module in reversed(taken.points))
+
+    def _failed(self, what: str) -> None:
+        """Say once what part of loopwatch failed; on the delivery thread, since saying it is I/O."""
+        if what not in self._failures_said and len(self._failures_said) < 20:  # noqa: PLR2004
+            self._failures_said.add(what)
+            self._delivery.put(f"loopwatch: {what}; this part is switched off, the program is not affected")
+
+    # ── flush, exit, fork ───────────────────────────────────────────────────────────────────────────────────────
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all that was observed so far has reached the sinks; False if it takes longer."""
+        deadline = time.monotonic() + timeout_s
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread() and thread.is_alive():
+            looked = threading.Event()
+            self._bell.put(looked.set)
+            if not looked.wait(timeout_s):
+                return False
+        if not self._delivery.join(deadline):
+            return False
+        outlets = [outlet for subscriber in self._subscribers for outlet in subscriber.outlets]
+        return all([outlet.queue.join(deadline) for outlet in outlets])
+
+    def _at_exit(self) -> None:
+        self.flush(EXIT_PATIENCE_S)
+
+    def _after_fork(self) -> None:
+        """In the child: threads, locks and loops of the parent do not exist here."""
+        inherited = self.watchdog.watched
+        if self._garbage is not None:
+            self._garbage.uninstall()
+        for watched in inherited:
+            watched.probe.close()
+            if watched.heartbeat.info.thread_id == threading.get_ident():
+                with contextlib.suppress(Exception):
+                    watched.heartbeat.detach()
+        self._machine.close()
+        self._fresh()
+        for subscriber in self._subscribers:
+            subscriber.forget()
+        if self._subscribers:
+            self.watchdog.limits = limits_of(one.settings for one in self._subscribers)
+            self._garbage.install()
+
+    @property
+    def own_cpu_ns(self) -> int | None:
+        """CPU time of the watchdog and delivery threads so far."""
+        total = 0
+        for native_id in (self._native_id, self._delivery.native_id):
+            if native_id is not None:
+                used = ThreadProbe.cpu_of(native_id)
+                if used is None:
+                    return None
+                total += used
+        return total
+
+    @property
+    def dropped(self) -> int:
+        """Stalls that the delivery queue could not take."""
+        return self._delivery.dropped
+
+
+def _nothing() -> None:
+    """A ring of the bell that only means: look now."""
+
+
+ENGINE = Engine()

@@ -1,0 +1,73 @@
+"""From the raw facts of one stall to what people read. Pure: records in, records out."""
+
+from collections.abc import Sequence
+
+from loopwatch.judge.advice import advise
+from loopwatch.judge.allowed import excuse
+from loopwatch.judge.cause import RULES, Rule, verdict_of
+from loopwatch.judge.fingerprint import fingerprint_of
+from loopwatch.judge.origin import heaviest_stack, shares_of
+from loopwatch.judge.weights import weigh
+from loopwatch.records import Cause, Observation, RequestInfo, Stall
+
+__all__ = ["judge"]
+
+MACHINE = frozenset({Cause.STARVED, Cause.SUSPENDED, Cause.GC, Cause.GIL})
+"""Causes that are no line's fault."""
+
+
+def judge(
+    observation: Observation,
+    threshold_ms: float,
+    app_packages: tuple[str, ...] = (),
+    rules: Sequence[Rule] = RULES,
+) -> Stall:
+    """Judge one stall.
+
+    Args:
+        observation: What was seen.
+        threshold_ms: The threshold of the watch that asks.
+        app_packages: Installed packages that count as the user's code.
+        rules: Asked in turn for the cause; the first answer wins.
+    """
+    verdict = verdict_of(observation, rules)
+    shares = shares_of(observation, app_packages)
+    # No line is blamed for what the machine, the collector or another thread did.
+    origin = shares[0].origin if shares and verdict.cause not in MACHINE else None
+    latest = observation.samples[-1] if observation.samples else None
+    return Stall(
+        id=observation.id,
+        state="ongoing" if observation.ongoing else "ended",
+        started_at=observation.started_at,
+        duration_ms=observation.duration_ns / 1e6,
+        own_ms=weigh(observation).own_ns / 1e6,
+        timing="exact" if observation.exact and not observation.ongoing else "bounded",
+        threshold_ms=threshold_ms,
+        cause=verdict.cause,
+        evidence=verdict.evidence,
+        confidence=verdict.confidence,
+        origin=origin,
+        shares=shares,
+        stack=heaviest_stack(observation, app_packages),
+        samples=len(observation.samples),
+        request=_request(observation),
+        task=_task(observation),
+        loop=observation.loop,
+        waiting=observation.waiting,
+        advice=advise(verdict.cause, origin),
+        fingerprint=fingerprint_of(verdict.cause, origin, shares),
+        context=latest.context if latest else (),
+        allowed=excuse(observation, threshold_ms),
+    )
+
+
+def _request(observation: Observation) -> RequestInfo | None:
+    """The request of most samples: its endpoint where some samples came before the router had matched."""
+    found = [sample.request for sample in observation.samples if sample.request is not None]
+    routed = [request for request in found if request.route is not None] or found
+    return max(routed, key=routed.count, default=None)
+
+
+def _task(observation: Observation) -> str | None:
+    names = [sample.task for sample in observation.samples if sample.task is not None]
+    return max(names, key=names.count, default=None)

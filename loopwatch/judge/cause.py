@@ -1,0 +1,205 @@
+"""Why the loop was held: ordered rules, each `(Observation) -> Verdict | None`, first answer wins.
+
+The machine comes first (a stopped or starved process says nothing about code), then the collector and a foreign GIL, then what
+the thread itself did. Every verdict carries the figures that it rests on.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from loopwatch.judge.mechanism import mechanism_of
+from loopwatch.judge.weights import Weights, parts_of, weigh
+from loopwatch.records import Cause, Observation, Sample, Verdict
+
+__all__ = ["RULES", "Rule", "verdict_of"]
+
+Rule = Callable[[Observation], Verdict | None]
+
+MOST = 0.5
+"""What takes half of a stall is its cause."""
+STILL = 0.05
+"""A stopped process burns no CPU."""
+DEBUGGERS = ("/bdb.py", "/pdb.py")
+DEBUGGER_MODULES = ("pydevd", "_pydevd", "debugpy", "ipdb", "pudb", "pdbpp")
+
+
+def suspended(observation: Observation) -> Verdict | None:
+    """A debugger held the thread, or nothing in the whole process ran."""
+    held = sum(1 for sample in observation.samples if _at_breakpoint(sample))
+    if held and held * 2 >= len(observation.samples):
+        return Verdict(Cause.SUSPENDED, f"a debugger held the thread in {held} of {len(observation.samples)} samples", 0.95)
+    weights, vitals = weigh(observation), observation.vitals
+    if vitals is None or weights.cpu_ns is None or vitals.other_cpu_ns is None:
+        return None
+    late = vitals.watchdog_late_ns
+    if late < MOST * weights.duration_ns or _cpu_of_all(observation) > STILL * late or (weights.runqueue_ns or 0) > MOST * late:
+        return None
+    waits = vitals.watchdog_switches
+    if waits is None or waits > 0.5 * late / observation.switch_interval_ns:
+        return None  # the watchdog waited for the GIL, once per switch interval: something kept it
+    return Verdict(
+        Cause.SUSPENDED, f"no thread of the process ran for {_ms(late)}, and the watchdog was not waiting for anything", 0.9
+    )
+
+
+def _at_breakpoint(sample: Sample) -> bool:
+    return any(
+        frame.file.endswith(DEBUGGERS) or (frame.module or "").startswith(DEBUGGER_MODULES) for frame in sample.stack
+    )
+
+
+def _cpu_of_all(observation: Observation) -> int:
+    vitals = observation.vitals
+    return 0 if vitals is None else (vitals.cpu_ns or 0) + (vitals.other_cpu_ns or 0)
+
+
+def starved(observation: Observation) -> Verdict | None:
+    """The thread was ready and the machine did not run it."""
+    weights = weigh(observation)
+    waited = weights.runqueue_ns
+    if waited is None or waited < MOST * weights.duration_ns:
+        return None
+    return Verdict(
+        Cause.STARVED,
+        f"the thread was ready to run but waited for a core for {_ms(waited)} of {_ms(weights.duration_ns)}",
+        min(1.0, waited / weights.duration_ns + 0.1),
+    )
+
+
+def collection(observation: Observation) -> Verdict | None:
+    """The garbage collector ran on the loop's thread."""
+    weights = weigh(observation)
+    if weights.gc_ns < MOST * weights.duration_ns:
+        return None
+    longest = max(observation.collections, key=lambda one: one.end_ns - one.start_ns)
+    return Verdict(
+        Cause.GC,
+        f"the garbage collector ran for {_ms(weights.gc_ns)} of {_ms(weights.duration_ns)} "
+        f"(generation {longest.generation}, {longest.collected} objects freed)",
+        0.98,
+    )
+
+
+def foreign_gil(observation: Observation) -> Verdict | None:
+    """Another thread kept the GIL: this one was ready, the others burned CPU, and the watchdog did not get in either."""
+    weights = weigh(observation)
+    if weights.gil_ns < MOST * weights.duration_ns or _blocked_elsewhere(observation):
+        return None
+    what = "was due to wake" if observation.waited else "was ready"
+    return Verdict(
+        Cause.GIL,
+        f"the loop {what}, but other threads burned {_ms(weights.other_cpu_ns or 0)} of CPU and kept the GIL for up to "
+        f"{_ms(weights.gil_ns)} of {_ms(weights.duration_ns)}; the loop's thread ran for {_ms(weights.cpu_ns or 0)}",
+        0.8 if observation.exact else 0.7,
+    )
+
+
+def _blocked_elsewhere(observation: Observation) -> bool:
+    """Samples that show the thread in a wait of its own (not a futex, which is also how one waits for the GIL)."""
+    waits = [s for s in observation.samples if s.syscall is not None and s.syscall.name not in ("running", "futex", "other")]
+    return len(waits) * 2 > len(observation.samples)
+
+
+def overload(observation: Observation) -> Verdict | None:
+    """Many callbacks in one turn, none of them long."""
+    steps = _steps(observation)
+    if steps is None:
+        return None
+    ran, longest_ns = steps
+    if ran < OVERLOAD_CALLBACKS or longest_ns > MOST * observation.duration_ns:
+        return None
+    return Verdict(
+        Cause.OVERLOAD,
+        f"at least {ran} callbacks ran in one turn of {_ms(observation.duration_ns)}; none was seen to last {_ms(longest_ns)}",
+        0.85,
+    )
+
+
+OVERLOAD_CALLBACKS = 5
+
+
+def _steps(observation: Observation) -> tuple[int, int] | None:
+    """How many callbacks the samples tell apart, and the longest time in which the same one ran; None: not decidable."""
+    parts = parts_of(observation)
+    marks = [part.sample.progress or (part.sample.task_id, 0) for part in parts]
+    if len(parts) < 3 or all(mark[0] is None for mark in marks):  # noqa: PLR2004 - two samples show no series
+        return None
+    longest = run = 0
+    for before, mark, part in zip([None, *marks], marks, parts, strict=False):
+        run = part.wall_ns + (run if mark == before else 0)
+        longest = max(longest, run)
+    counted = [part.sample.progress for part in parts if part.sample.progress is not None]
+    ran = counted[-1][0] - counted[0][0] + 1 if counted else len(set(marks))
+    return ran, longest
+
+
+def own_doing(observation: Observation) -> Verdict | None:
+    """What the thread itself did for most of the time: computing in Python or C, or waiting, and for what."""
+    weights = weigh(observation)
+    times: Counter[Cause] = Counter()
+    for part in parts_of(observation):
+        times[mechanism_of(part, observation)] += part.wall_ns
+    times.pop(Cause.UNKNOWN, None)
+    if not times:
+        return None
+    cause, taken = times.most_common(1)[0]
+    agreeing = sum(1 for part in parts_of(observation) if mechanism_of(part, observation) == cause)
+    share = taken / max(1, observation.duration_ns)
+    return Verdict(cause, _sentence(cause, weights, agreeing, observation), round(_confidence(cause, weights) * min(1.0, share + 0.3), 2))
+
+
+def _sentence(cause: Cause, weights: Weights, agreeing: int, observation: Observation) -> str:
+    clock = (
+        f"the thread was on the CPU for {_ms(weights.cpu_ns)} of {_ms(weights.duration_ns)}"
+        if weights.cpu_ns is not None
+        else "this platform has no CPU clock for threads"
+    )
+    calls = Counter(s.syscall.name for s in observation.samples if s.syscall is not None and s.syscall.name != "running")
+    call = f", most often in {calls.most_common(1)[0][0]}" if calls and cause not in (Cause.PYTHON, Cause.NATIVE) else ""
+    late = f"; the GIL was kept for {_ms(weights.late_ns)}" if cause is Cause.NATIVE and weights.late_ns > 15_000_000 else ""
+    return f"{clock}; {agreeing} of {len(observation.samples)} samples say {cause.value}{call}{late}"
+
+
+def _confidence(cause: Cause, weights: Weights) -> float:
+    if weights.cpu_share is None:
+        return 0.5  # frames alone
+    distance = abs(weights.cpu_share - 0.5) * 2
+    return 0.6 + 0.35 * distance
+
+
+def undecided(observation: Observation) -> Verdict:
+    """No rule answered: say which evidence was missing."""
+    weights = weigh(observation)
+    if not observation.samples:
+        missing = "no sample could be taken while it lasted"
+    elif weights.cpu_ns is None:
+        missing = "this platform has no CPU clock for threads, and the frames do not tell"
+    else:
+        missing = f"the thread was on the CPU for {_ms(weights.cpu_ns)} of {_ms(weights.duration_ns)}, and neither frames nor system call tell what it waited for"
+    return Verdict(Cause.UNKNOWN, missing, 0.0)
+
+
+def by_clock_alone(observation: Observation) -> Verdict | None:
+    """Without a sample the CPU clock still tells computing; and if the watchdog was kept out, it was C code."""
+    weights = weigh(observation)
+    if observation.samples or weights.cpu_share is None or weights.cpu_share < 0.7:  # noqa: PLR2004
+        return None
+    held = weights.late_ns >= MOST * weights.duration_ns
+    text = f"the thread was on the CPU for {_ms(weights.cpu_ns or 0)} of {_ms(weights.duration_ns)}; no sample could be taken"
+    return Verdict(Cause.NATIVE, f"{text}, since the GIL was kept for {_ms(weights.late_ns)}", 0.6) if held else None
+
+
+RULES: tuple[Rule, ...] = (suspended, starved, collection, foreign_gil, overload, own_doing, by_clock_alone)
+
+
+def verdict_of(observation: Observation, rules: Sequence[Rule] = RULES) -> Verdict:
+    """The first rule's answer, or `unknown` with what was missing."""
+    for rule in rules:
+        verdict = rule(observation)
+        if verdict is not None:
+            return verdict
+    return undecided(observation)
+
+
+def _ms(ns: int) -> str:
+    return f"{ns / 1e6:.0f} ms"

@@ -1,0 +1,124 @@
+"""How a stall's time divides: which part each sample stands for, and what the machine took."""
+
+from dataclasses import dataclass
+
+from loopwatch.records import Observation, Sample
+
+__all__ = ["Part", "Weights", "overlap_ns", "parts_of", "weigh"]
+
+ENOUGH_INSIDE = 0.5
+"""Clocks read inside the stall speak for it if they span this share of it; else those read around it must do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The time for which one sample stands: since the one before it (the last one also until the end)."""
+
+    sample: Sample
+    wall_ns: int
+    cpu_ns: int | None
+    """CPU time of the loop thread in it; None where it is not known."""
+    runqueue_ns: int | None
+    other_cpu_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A stall's time by what took it. Nanoseconds; None where the platform cannot tell."""
+
+    duration_ns: int
+    cpu_ns: int | None
+    runqueue_ns: int | None
+    other_cpu_ns: int | None
+    gc_ns: int
+    late_ns: int
+    """The longest that the watchdog was kept from the GIL."""
+
+    @property
+    def runnable_ns(self) -> int:
+        """The time in which the thread could have run: a thread without a core cannot burn CPU."""
+        return max(1, self.duration_ns - (self.runqueue_ns or 0))
+
+    @property
+    def cpu_share(self) -> float | None:
+        return None if self.cpu_ns is None else min(1.0, self.cpu_ns / self.runnable_ns)
+
+    @property
+    def gil_ns(self) -> int:
+        """How long another thread kept the GIL, at most: the loop thread neither ran nor waited for a core."""
+        if self.cpu_ns is None or self.other_cpu_ns is None:
+            return 0
+        idle = max(0, self.duration_ns - self.cpu_ns - (self.runqueue_ns or 0))
+        return min(idle, self.other_cpu_ns, self.late_ns)
+
+    @property
+    def own_ns(self) -> int:
+        """What is left when the machine, the collector and a foreign GIL have taken their parts."""
+        return max(0, self.duration_ns - (self.runqueue_ns or 0) - self.gc_ns - self.gil_ns)
+
+
+def parts_of(observation: Observation) -> tuple[Part, ...]:
+    """One part per sample; together they are the whole stall."""
+    parts = []
+    before: Sample | None = None
+    start = observation.start_ns
+    for sample in observation.samples:
+        parts.append(_part(before, sample, max(0, sample.at_ns - start)))
+        before, start = sample, sample.at_ns
+    if parts and observation.end_ns > start:
+        last = parts[-1]
+        parts[-1] = Part(last.sample, last.wall_ns + observation.end_ns - start, last.cpu_ns, last.runqueue_ns, last.other_cpu_ns)
+    return tuple(parts)
+
+
+def _part(before: Sample | None, sample: Sample, wall_ns: int) -> Part:
+    if before is None:
+        return Part(sample, wall_ns, None, None, None)
+    cpu = _grown(before.cpu_ns, sample.cpu_ns)
+    process = _grown(before.process_cpu_ns, sample.process_cpu_ns)
+    other = None if cpu is None or process is None else max(0, process - cpu)
+    return Part(sample, wall_ns, cpu, _grown(before.runqueue_ns, sample.runqueue_ns), other)
+
+
+def weigh(observation: Observation) -> Weights:
+    """Divide a stall's time, by clocks read inside it where they span enough of it, else by those read around it."""
+    duration = observation.duration_ns
+    vitals = observation.vitals
+    inside = _inside(observation)
+    cpu, runqueue, other = inside or (
+        (vitals.cpu_ns, vitals.runqueue_ns, vitals.other_cpu_ns) if vitals is not None else (None, None, None)
+    )
+    late = max((sample.late_ns for sample in observation.samples), default=0)
+    return Weights(
+        duration_ns=duration,
+        cpu_ns=None if cpu is None else min(cpu, duration),
+        runqueue_ns=None if runqueue is None else min(runqueue, duration),
+        other_cpu_ns=other,
+        gc_ns=sum(overlap_ns(c.start_ns, c.end_ns, observation) for c in observation.collections),
+        late_ns=max(late, vitals.watchdog_late_ns if vitals else 0),
+    )
+
+
+def _inside(observation: Observation) -> tuple[int, int | None, int | None] | None:
+    """CPU, run-queue wait and others' CPU between the first and the last sample, scaled to the whole stall."""
+    if len(observation.samples) < 2:  # noqa: PLR2004 - a span has two ends
+        return None
+    first, last = observation.samples[0], observation.samples[-1]
+    span = last.at_ns - first.at_ns
+    cpu = _grown(first.cpu_ns, last.cpu_ns)
+    if cpu is None or span < ENOUGH_INSIDE * observation.duration_ns:
+        return None
+    scale = observation.duration_ns / span
+    runqueue = _grown(first.runqueue_ns, last.runqueue_ns)
+    process = _grown(first.process_cpu_ns, last.process_cpu_ns)
+    other = None if process is None else int(max(0, process - cpu) * scale)
+    return int(cpu * scale), None if runqueue is None else int(runqueue * scale), other
+
+
+def overlap_ns(start_ns: int, end_ns: int, observation: Observation) -> int:
+    """How much of a stretch of time lies within the stall."""
+    return max(0, min(end_ns, observation.end_ns) - max(start_ns, observation.start_ns))
+
+
+def _grown(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else max(0, after - before)

@@ -1,0 +1,203 @@
+"""From a code object and an offset to a `Frame`: line, columns, the exact expression, and where the interpreter stood.
+
+Runs on the delivery thread: `co_positions` takes 25-50 microseconds and reading source is I/O. Answers are cached per place,
+since the samples of a stall, and stalls of one incident, stand at the same few places.
+
+Where the interpreter looks for a pending thread switch (CPython 3.11-3.13, Python/bytecodes.c and Python/ceval.c,
+`CHECK_EVAL_BREAKER` / `CHECK_PERIODIC`): on entering a function (RESUME), at the end of a loop's round (JUMP_BACKWARD), and
+after a call into C. A thread that runs Python code is therefore always found at one of these points, and what it did since
+the previous one is not visible: `suspects` lists the operators that may have been something long.
+"""
+
+import ast
+import dis
+import linecache
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+from types import CodeType
+
+from loopwatch.probes.names import kind_of_code, resolve_name
+from loopwatch.records import Frame, Spot
+
+__all__ = ["Resolver"]
+
+MAX_CACHED = 20_000
+MAX_TEXT = 240
+"""Characters of source or expression kept: a line may be a megabyte of data."""
+
+_CHECKPOINTS = ("CALL", "PRECALL", "RESUME", "JUMP_BACKWARD", "INSTRUMENTED_CALL", "INSTRUMENTED_RESUME", "INSTRUMENTED_JUMP_B")
+_LONG_OPERATIONS = frozenset(
+    "BINARY_OP CONTAINS_OP COMPARE_OP BINARY_SLICE STORE_SLICE LIST_EXTEND SET_UPDATE DICT_UPDATE DICT_MERGE BUILD_STRING "
+    "FORMAT_VALUE FORMAT_SIMPLE FORMAT_WITH_SPEC UNPACK_SEQUENCE UNPACK_EX UNARY_NEGATIVE UNARY_NOT BINARY_SUBSCR".split()
+)
+"""Operators that run C code of any length without a check point after them."""
+_MAKES_OBJECT = frozenset({"GET_AWAITABLE", "GET_ITER", "GET_AITER"})
+
+
+class Resolver:
+    """Turns points into frames. For one thread."""
+
+    def __init__(self) -> None:
+        self._cache: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
+
+    def frame(self, code: CodeType, offset: int, module: str | None) -> Frame:
+        """The frame that stood at `offset` (bytes, as `f_lasti` gives it) of `code`."""
+        # By identity: equal code objects may come from different files (code.__eq__ leaves the file out).
+        key = (id(code), offset)
+        found = self._cache.get(key)
+        if found is None:
+            if len(self._cache) >= MAX_CACHED:
+                self._cache.clear()
+            found = self._cache[key] = (code, _resolve(code, offset, module))
+        return found[1]
+
+
+def _resolve(code: CodeType, offset: int, module: str | None) -> Frame:
+    spot = _spot(code, offset, module)
+    point = _point(code, offset)
+    # At the end of a round, or on entry, the instruction's own position is a by-product: only its line means something.
+    expression = None if point in ("jump", "resume") else spot.expression
+    return Frame(
+        file=code.co_filename,
+        function=code.co_qualname,
+        line=spot.line,
+        end_line=spot.end_line,
+        column=spot.column,
+        end_column=spot.end_column,
+        module=module,
+        kind=kind_of_code(code, module),
+        source=spot.source,
+        expression=expression,
+        call=_called(expression, module) if point == "call" else None,
+        point=point,
+        suspects=_suspects(code, offset, module),
+        coroutine=bool(code.co_flags & _COROUTINE),
+    )
+
+
+def _spot(code: CodeType, offset: int, module: str | None) -> Spot:
+    line, end_line, column, end_column = _position(code, offset)
+    source, expression = _texts(code.co_filename, module, line, end_line, column, end_column)
+    return Spot(line, end_line, column, end_column, source, expression)
+
+
+_COROUTINE = 0x80 | 0x200 | 0x100  # inspect.CO_COROUTINE, CO_ASYNC_GENERATOR, CO_ITERABLE_COROUTINE
+
+
+def _position(code: CodeType, offset: int) -> tuple[int, int | None, int | None, int | None]:
+    index = max(offset, 0) // 2
+    line, end_line, column, end_column = next(islice(code.co_positions(), index, None), (None, None, None, None))
+    if line is None:
+        lines = [start_line for start, _, start_line in code.co_lines() if start_line is not None and start <= max(offset, 0)]
+        line = lines[-1] if lines else code.co_firstlineno
+    return line, end_line, column, end_column
+
+
+def _texts(
+    file: str, module: str | None, line: int, end_line: int | None, column: int | None, end_column: int | None
+) -> tuple[str | None, str | None]:
+    lines = _lines(file, module)
+    if not 0 < line <= len(lines):
+        return None, None
+    source = lines[line - 1].strip()[:MAX_TEXT]
+    if column is None or end_column is None or end_line is None or end_line > len(lines):
+        return source, None
+    return source, _cut([text.encode() for text in lines[line - 1 : end_line]], column, end_column)
+
+
+def _cut(lines: list[bytes], column: int, end_column: int) -> str | None:
+    """The piece between two columns (UTF-8 byte offsets), on one line."""
+    lines[-1] = lines[-1][:end_column]
+    lines[0] = lines[0][column:]
+    text = " ".join(b"".join(lines).decode(errors="replace").split())
+    return text[:MAX_TEXT] or None
+
+
+def _lines(file: str, module: str | None) -> list[str]:
+    known = linecache.getlines(file)
+    if known or file.startswith("<"):
+        return known
+    # A zip or another loader: linecache asks the module's own loader for the source (PEP 302, `get_source`).
+    found = sys.modules.get(module or "")
+    return linecache.getlines(file, vars(found)) if found is not None else []
+
+
+@lru_cache(maxsize=512)
+def _instructions(code_id: int, code: "_ByIdentity") -> tuple[tuple[int, str, int | None], ...]:
+    """(offset, name, line) of every instruction, caches left out. `code_id` is the key: see `_ByIdentity`."""
+    line = None
+    rows = []
+    for instruction in dis.get_instructions(code.code):
+        line = instruction.positions.lineno if instruction.positions and instruction.positions.lineno else line
+        rows.append((instruction.offset, instruction.opname, line))
+    return tuple(rows)
+
+
+class _ByIdentity:
+    """A code object that is equal only to itself."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByIdentity) and other.code is self.code
+
+    def __hash__(self) -> int:
+        return id(self.code)
+
+
+def _before(code: CodeType, offset: int) -> Iterator[tuple[int, str, int | None]]:
+    """The instructions up to `offset`, latest first."""
+    rows = _instructions(id(code), _ByIdentity(code))
+    return (row for row in reversed(rows) if row[0] <= offset)
+
+
+def _point(code: CodeType, offset: int) -> str:
+    name = next((name for _, name, _ in _before(code, offset)), "")
+    if name.startswith(("CALL", "PRECALL", "INSTRUMENTED_CALL")) and "INTRINSIC" not in name:
+        return "call"
+    if "RESUME" in name or offset < 0:
+        return "resume"
+    if "JUMP_BACKWARD" in name:
+        return "jump"
+    return "await" if name in {"SEND", "YIELD_VALUE", "INSTRUMENTED_YIELD_VALUE"} else "other"
+
+
+def _suspects(code: CodeType, offset: int, module: str | None) -> tuple[Spot, ...]:
+    """Operators since the previous check point, latest first, one per line."""
+    found: dict[int, Spot] = {}
+    following = ""
+    for at, name, line in _before(code, offset):
+        if at < offset and name.startswith(_CHECKPOINTS) and "INTRINSIC" not in name:
+            if following not in _MAKES_OBJECT:
+                break
+            continue  # a coroutine or generator function: calling it makes an object, and the interpreter does not look
+        if name in _LONG_OPERATIONS and line is not None and line not in found:
+            found[line] = _spot(code, at, module)
+        following = name
+    return tuple(found.values())
+
+
+def _called(expression: str | None, module: str | None) -> str | None:
+    if not expression:
+        return None
+    try:
+        tree = ast.parse(expression, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    tree = tree.value if isinstance(tree, ast.Await) else tree
+    dotted = _dotted(tree.func) if isinstance(tree, ast.Call) else None
+    return None if dotted is None else resolve_name(dotted, module)
+
+
+def _dotted(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        inner = _dotted(node.value)
+        return f"{inner}.{node.attr}" if inner else None
+    return None

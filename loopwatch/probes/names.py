@@ -1,0 +1,81 @@
+"""Whose code is it, and what is the full name of what it calls? Decided from paths and module dictionaries only."""
+
+import os
+import site
+import sys
+import sysconfig
+from functools import lru_cache
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+
+__all__ = ["kind_of_code", "resolve_name"]
+
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_GENERATED = ("__create_fn__.<locals>.", "__init__", "__repr__", "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__")
+
+
+def kind_of_code(code: CodeType, module: str | None) -> str:
+    """"app", "library", "stdlib" or "loopwatch"."""
+    file = code.co_filename
+    if file.startswith("<"):
+        return _kind_without_file(file, code.co_qualname)
+    return _kind_of_file(file)
+
+
+def _kind_without_file(file: str, function: str) -> str:
+    """`exec`ed code is the user's; frozen modules and the methods that dataclasses and attrs write are not."""
+    if file.startswith("<frozen"):
+        return "stdlib"
+    written = file.startswith(("<attrs", "<__array_function__")) or function.startswith(_GENERATED)
+    return "library" if written else "app"
+
+
+@lru_cache(maxsize=8192)
+def _kind_of_file(file: str) -> str:
+    path = os.path.abspath(file)
+    if path.startswith(_OWN) and not path.startswith(_OWN + "demo" + os.sep):
+        return "loopwatch"
+    if path.startswith(_site_folders()) or f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path:
+        return "library"
+    if path.startswith(_stdlib_folders()):
+        return "stdlib"
+    # The small start-up scripts that pip writes (uvicorn, gunicorn) lie beside the interpreter.
+    return "library" if os.path.dirname(path) == sysconfig.get_path("scripts") else "app"
+
+
+@lru_cache(maxsize=1)
+def _site_folders() -> tuple[str, ...]:
+    folders = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages(), site.getusersitepackages()}
+    return tuple(os.path.join(folder, "") for folder in folders if folder)
+
+
+@lru_cache(maxsize=1)
+def _stdlib_folders() -> tuple[str, ...]:
+    folders = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.dirname(os.__file__)}
+    zipped = [entry for entry in sys.path if entry.endswith(f"python{sys.version_info[0]}{sys.version_info[1]}.zip")]
+    return tuple(os.path.join(folder, "") for folder in (*folders, *zipped) if folder)
+
+
+def resolve_name(dotted: str, module: str | None) -> str:
+    """The full name of what `dotted` means in `module`: "sleep" -> "time.sleep". Unresolved names come back as they are.
+
+    Looks into module dictionaries only; an attribute of anything else could run the program's code.
+    """
+    first, *rest = dotted.split(".")
+    found = vars(sys.modules[module]).get(first) if module in sys.modules else None
+    while isinstance(found, ModuleType) and rest:
+        first, *rest = rest
+        inner = vars(found).get(first)
+        if inner is None:
+            return ".".join((found.__name__, first, *rest))
+        found = inner
+    full = _full_name(found)
+    return dotted if full is None else ".".join((full, *rest))
+
+
+def _full_name(value: object) -> str | None:
+    if isinstance(value, ModuleType):
+        return value.__name__
+    if isinstance(value, FunctionType | BuiltinFunctionType | type):
+        owner = value.__module__
+        return f"{owner}.{value.__qualname__}" if isinstance(owner, str) and owner != "builtins" else value.__qualname__
+    return None

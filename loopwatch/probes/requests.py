@@ -1,0 +1,140 @@
+"""Whose request is it? Read from one argument of the frames on a stack, with no integration.
+
+ASGI applications are called as `app(scope, receive, send)` (asgi.readthedocs.io, "Applications"), so some frame of a request's
+stack has an argument `scope`; aiohttp.web calls `Application._handle(request)`. That one argument is read, nothing else, and
+of it only the method, the router's template and the endpoint's name: never a path, a query string, a header or a body.
+
+On 3.11, where reading one variable copies them all (`loopwatch.probes.variables`), only the frame of a plain ASGI callable is
+read, which has hardly anything else.
+"""
+
+import sys
+from types import CodeType, FrameType, FunctionType, MethodType
+from typing import Any
+
+from loopwatch.probes.variables import variable
+from loopwatch.records import RequestInfo
+
+__all__ = ["request_of"]
+
+MAX_CODES = 8192
+_roles: dict[int, tuple[CodeType, str | None]] = {}
+"""For each code object seen: the argument to read, None for none. Holds the code, so that its id stays its own."""
+
+
+def request_of(frame: FrameType, code: CodeType) -> RequestInfo | None:
+    """The request that `frame` works for; None if the frame does not say. Never raises."""
+    role = _roles.get(id(code))
+    if role is None:
+        role = _remember(code)
+    if role[1] is None:
+        return None
+    try:
+        return _describe(variable(frame, role[1]), code)
+    except Exception:  # noqa: BLE001 - a foreign object of unexpected shape: then the request is simply not known
+        return None
+
+
+def _remember(code: CodeType) -> tuple[CodeType, str | None]:
+    if len(_roles) >= MAX_CODES:
+        _roles.clear()
+    role = _roles[id(code)] = (code, _role(code))
+    return role
+
+
+def _role(code: CodeType) -> str | None:
+    arguments = code.co_varnames[: code.co_argcount]
+    if "scope" in arguments and (sys.version_info >= (3, 12) or arguments[-3:] == ("scope", "receive", "send")):
+        return "scope"
+    if "request" in arguments and code.co_name == "_handle" and "aiohttp" in code.co_filename:
+        return "request"
+    return None
+
+
+def _describe(value: Any, code: CodeType) -> RequestInfo | None:
+    if type(value) is dict:
+        return _from_scope(value, code)
+    if type(value).__module__ == "aiohttp.web_request":
+        return _from_aiohttp(value)
+    return None
+
+
+def _from_scope(scope: dict[Any, Any], code: CodeType) -> RequestInfo | None:
+    kind = scope.get("type")
+    if kind not in ("http", "websocket", "lifespan"):
+        return None
+    method = scope.get("method") if kind == "http" else None
+    endpoint = _name_of(scope.get("endpoint"))
+    return RequestInfo(
+        method=method if isinstance(method, str) else kind.upper() if kind == "websocket" else None,
+        route=_route(scope),
+        endpoint=endpoint or code.co_qualname.removesuffix(".__call__"),
+    )
+
+
+def _route(scope: dict[Any, Any]) -> str | None:
+    path = _fastapi_path(scope) or _plain(scope.get("route"), "path")
+    if path is None:
+        path = _path_of_endpoint(_plain_any(scope.get("router"), "routes"), scope.get("endpoint"))
+    return None if path is None else _mount(scope) + path
+
+
+def _fastapi_path(scope: dict[Any, Any]) -> str | None:
+    """The whole template of a route in an included router: FastAPI 0.13x+ keeps its prefixes here, not in the route."""
+    own = scope.get("fastapi")
+    context = own.get("effective_route_context") if type(own) is dict else None
+    return _plain(_plain_any(context, "starlette_route"), "path") or _plain(context, "path_format")
+
+
+def _path_of_endpoint(routes: Any, endpoint: Any) -> str | None:
+    """Starlette's own routes do not put themselves into the scope: find the one with this endpoint."""
+    if endpoint is None or type(routes) is not list:
+        return None
+    for route in routes[:2000]:
+        if _plain_any(route, "endpoint") is endpoint:
+            return _plain(route, "path")
+        inner = _plain_any(_plain_any(route, "app"), "routes")
+        found = _path_of_endpoint(inner, endpoint) if inner is not None else None
+        if found is not None:
+            return found
+    return None
+
+
+def _mount(scope: dict[Any, Any]) -> str:
+    """The prefix under which a sub-application is mounted, as a template: a value that filled a parameter is taken out."""
+    root, outer = scope.get("root_path"), scope.get("app_root_path", "")
+    if not isinstance(root, str) or not isinstance(outer, str) or not root.startswith(outer) or "app_root_path" not in scope:
+        return ""
+    names = {str(value): name for name, value in scope.get("path_params", {}).items() if type(value) in (str, int)}
+    parts = root[len(outer) :].split("/")
+    return "/".join("{" + names[part] + "}" if part in names else part for part in parts)
+
+
+def _from_aiohttp(request: Any) -> RequestInfo | None:
+    match = _plain_any(request, "_match_info")
+    route = getattr(match, "_route", None)
+    handler = getattr(route, "_handler", None)
+    canonical = getattr(getattr(route, "_resource", None), "canonical", None)
+    method = getattr(request, "_method", None)
+    return RequestInfo(method, canonical if isinstance(canonical, str) else None, _name_of(handler))
+
+
+def _plain(value: Any, name: str) -> str | None:
+    found = _plain_any(value, name)
+    return found if isinstance(found, str) else None
+
+
+def _plain_any(value: Any, name: str) -> Any:
+    """An attribute straight from the instance: a property would run the program's code on the watchdog."""
+    try:
+        return object.__getattribute__(value, "__dict__").get(name)
+    except AttributeError:
+        return None
+
+
+def _name_of(endpoint: Any) -> str | None:
+    while type(endpoint).__name__ == "partial" and type(endpoint).__module__ == "functools":
+        endpoint = endpoint.func
+    if isinstance(endpoint, FunctionType | MethodType | type):
+        return endpoint.__qualname__
+    return None if endpoint is None else type(endpoint).__qualname__

@@ -1,0 +1,444 @@
+"""The facts that flow through loopwatch, all frozen.
+
+Raw facts (`Observation` and what it holds) are in integer nanoseconds of the monotonic clock; what people read
+(`Stall` and what it holds) is in float milliseconds. Nothing here holds a frame, a task or a value of the watched program.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+__all__ = [
+    "Allowance",
+    "Cause",
+    "Collection",
+    "Frame",
+    "Incident",
+    "LoopInfo",
+    "LoopStats",
+    "Observation",
+    "Origin",
+    "Reading",
+    "RequestInfo",
+    "Sample",
+    "Share",
+    "Spot",
+    "Stall",
+    "Syscall",
+    "Turn",
+    "Verdict",
+    "Vitals",
+    "Waiting",
+]
+
+
+class Cause(StrEnum):
+    """Why the loop thread did not come back to its loop; told by mechanism, never by size."""
+
+    PYTHON = "python"
+    """Running Python code."""
+    NATIVE = "native"
+    """In C code on the CPU (json, re, hashing, numpy), with or without the GIL."""
+    SLEEP = "sleep"
+    """In `time.sleep` or its like."""
+    NETWORK = "network"
+    """Waiting on a socket, DNS or TLS."""
+    DISK = "disk"
+    """Waiting on a file, a pipe or fsync."""
+    SUBPROCESS = "subprocess"
+    """Waiting for a child process."""
+    LOCK = "lock"
+    """Waiting for a lock, queue, thread or future."""
+    GIL = "gil"
+    """Ready to run, but another thread kept the global interpreter lock."""
+    GC = "gc"
+    """In the garbage collector."""
+    OVERLOAD = "overload"
+    """Running many callbacks in one turn, none of them long by itself."""
+    STARVED = "starved"
+    """Ready to run, but the machine did not run it (contention, cgroup throttling)."""
+    SUSPENDED = "suspended"
+    """The whole process was stopped (signal, debugger); counted, never reported."""
+    UNKNOWN = "unknown"
+    """Not decidable; the evidence says what was missing."""
+
+
+# ── raw facts: what heartbeats, probes and the watchdog saw ─────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a heartbeat says of its loop at one moment. Read by the watchdog thread."""
+
+    turn: int
+    """Identifies the turn: two readings with one number saw the same turn."""
+    since_ns: int | None
+    """When the turn began; None while the loop waits for I/O (or does not run)."""
+    exact: bool = True
+    """False where `since_ns` is only a bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One finished turn over the limit, or a wait from which the loop was kept from waking."""
+
+    turn: int
+    """Same number as in `Reading`."""
+    start_ns: int
+    end_ns: int
+    exact: bool = True
+    """False where the start or the end is only a bound."""
+    waited: bool = False
+    """True for a wait: the loop was in its poll and not woken when it was due."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopInfo:
+    """Which loop."""
+
+    backend: str
+    """"asyncio", "uvloop", or the module of another loop's class."""
+    thread: str
+    """Name of the thread that runs it."""
+    thread_id: int
+    """`threading.get_ident()` of that thread."""
+    native_id: int
+    """The kernel's thread id."""
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """The request on whose behalf the loop was held; never a query string, header, body or raw path."""
+
+    method: str | None
+    """"GET", or "WEBSOCKET"; None if the protocol has none (lifespan)."""
+    route: str | None
+    """The route's template ("/items/{item_id}"); None where no router has matched."""
+    endpoint: str | None
+    """Qualified name of the endpoint function, or of the innermost ASGI callable where there is no router."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in a source file."""
+
+    line: int
+    end_line: int | None = None
+    column: int | None = None
+    """0-based UTF-8 byte offset, as `code.co_positions()` gives it; None under -X no_debug_ranges."""
+    end_column: int | None = None
+    source: str | None = None
+    """The line's text, stripped; None where there is no source."""
+    expression: str | None = None
+    """The exact piece of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One resolved frame of a sampled stack."""
+
+    file: str
+    function: str
+    """Qualified name."""
+    line: int
+    end_line: int | None = None
+    column: int | None = None
+    """0-based UTF-8 byte offset, as `code.co_positions()` gives it; None under -X no_debug_ranges."""
+    end_column: int | None = None
+    module: str | None = None
+    """`__name__` of the module whose code it is."""
+    kind: str = "app"
+    """"app" (the user's code), "library" (site-packages), "stdlib", or "loopwatch"."""
+    source: str | None = None
+    """The source line(s), stripped; None where there is no source."""
+    expression: str | None = None
+    """The exact piece of the line that was executing."""
+    call: str | None = None
+    """Dotted name of what that piece calls, if it is a call: "time.sleep"."""
+    point: str = "other"
+    """Where the instruction stands: "call", "resume" (just entered), "jump" (end of a loop's round), "await", "other"."""
+    suspects: tuple[Spot, ...] = ()
+    """Operators that may have run since the interpreter last looked for a pending switch, latest first."""
+    coroutine: bool = False
+    lasted: float | None = None
+    """Share (0 to 1) of the samples, taken in a row, in which this code stood here with unchanged callers.
+
+    An upper bound. None in a raw sample; filled in for `Stall.stack`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Syscall:
+    """The system call in which a thread sat (Linux)."""
+
+    name: str
+    """"clock_nanosleep", "recvfrom", ...; "running" where the thread was not in one."""
+    target: str | None = None
+    """What its file descriptor is: "socket", "pipe", "file", "eventpoll", "other"; None where it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One captured stack with its time, taken by the watchdog thread."""
+
+    at_ns: int
+    late_ns: int
+    """How long after its due time the watchdog got the GIL, less the time for which the machine did not run it."""
+    stack: tuple[Frame, ...]
+    """Outermost first; only what the loop itself had called. Empty where only C code was on it."""
+    cpu_ns: int | None = None
+    """The loop thread's CPU clock at that moment; None where the platform has none."""
+    runqueue_ns: int | None = None
+    """Total time that thread had been ready but not run so far (schedstat); None where the platform has none."""
+    process_cpu_ns: int | None = None
+    """CPU clock of the whole process."""
+    syscall: Syscall | None = None
+    progress: tuple[int, int] | None = None
+    """(n, m): the n-th of the m callbacks of this turn was running, by asyncio's own counters; None on other loops."""
+    task_id: int | None = None
+    task: str | None = None
+    """The current task: its coroutine, with its name if someone gave it one."""
+    request: RequestInfo | None = None
+    context: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+    """structlog's contextvars of the task (Python 3.12+), plain values only."""
+    omitted: int = 0
+    """Frames left out of the middle of a deep stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """One pause by the garbage collector on the loop's thread."""
+
+    start_ns: int
+    end_ns: int
+    generation: int
+    collected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What the machine says of the loop thread between two looks that enclose the stall. None: not known here."""
+
+    wall_ns: int
+    """Length of the enclosing span, at least the stall's duration."""
+    cpu_ns: int | None = None
+    """CPU time of the loop thread."""
+    runqueue_ns: int | None = None
+    """Time for which that thread was ready but the machine did not run it."""
+    other_cpu_ns: int | None = None
+    """CPU time of all other threads of the process."""
+    watchdog_late_ns: int = 0
+    """The longest that the watchdog was kept from running within the stall."""
+    watchdog_runqueue_ns: int | None = None
+    """Time for which the watchdog was ready but the machine did not run it."""
+    watchdog_switches: int | None = None
+    """Voluntary context switches of the watchdog: one per 5 ms while it waits for the GIL, none while stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Who was held up while the stall lasted: upper bounds, as they were when it was seen."""
+
+    requests: int | None = None
+    """Other requests in flight on this loop; None where that cannot be told."""
+    callbacks: int | None = None
+    """Callbacks that were ready to run; None where the loop does not show them (uvloop)."""
+    endpoints: tuple[tuple[str, int], ...] = ()
+    """Those requests by endpoint ("GET /items/{item_id}"), most first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """A stretch of time in which a task (or a callback) said that blocking is expected."""
+
+    reason: str
+    thread_id: int
+    task_id: int | None
+    start_ns: int
+    end_ns: int | None
+    """None while it lasts."""
+    up_to_ns: int | None
+    """How much is allowed; None: any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The raw facts of one stall: all that judging may rest on."""
+
+    id: str
+    ongoing: bool
+    started_at: datetime
+    start_ns: int
+    end_ns: int
+    """For an ongoing stall: the moment of the last look."""
+    exact: bool
+    loop: LoopInfo
+    waited: bool = False
+    """True where the loop was not running a turn but was kept from waking out of its poll."""
+    samples: tuple[Sample, ...] = ()
+    vitals: Vitals | None = None
+    collections: tuple[Collection, ...] = ()
+    allowances: tuple[Allowance, ...] = ()
+    waiting: Waiting = field(default_factory=Waiting)
+    switch_interval_ns: int = 5_000_000
+    debugger: bool = False
+    """True where a debugger held the thread."""
+
+    @property
+    def duration_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+
+# ── judged facts: what people read ──────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one rule concluded."""
+
+    cause: Cause
+    evidence: str
+    """One sentence with the figures it rests on."""
+    confidence: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The user's line that blocked."""
+
+    file: str
+    line: int
+    end_line: int | None
+    column: int | None
+    """0-based UTF-8 byte offset in the line; None where Python was told to keep no columns."""
+    end_column: int | None
+    function: str
+    """Qualified name."""
+    source: str | None
+    """The line's text, stripped; None where there is no source."""
+    expression: str | None
+    """The exact piece of the line that was executing."""
+    call: str | None
+    """Dotted name of the blocking call beneath it, such as "requests.api.get"."""
+    exact: bool
+    """False where the line is an inference: see `candidates`."""
+    candidates: tuple[int, ...] = ()
+    """Lines of the same file that may be the culprit, likeliest first; empty where `exact`."""
+    module: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One origin's part in a stall."""
+
+    origin: Origin
+    share: float
+    """0 to 1, of the sampled time."""
+    samples: int
+    cause: Cause | None = None
+    """The mechanism in which this part was spent, where it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """One stall as it is reported."""
+
+    id: str
+    state: str
+    """"ongoing" while it lasts, "ended" afterwards; both records carry one id."""
+    started_at: datetime
+    """Aware UTC."""
+    duration_ms: float
+    own_ms: float
+    """`duration_ms` less starvation, suspension, collection and a foreign GIL: never below 0."""
+    timing: str
+    """"exact", or "bounded" where start or end is only a bound."""
+    threshold_ms: float
+    cause: Cause
+    evidence: str
+    """One sentence with the figures that the cause rests on."""
+    confidence: float
+    """0 to 1: of the cause."""
+    origin: Origin | None
+    """None where no line can be named."""
+    shares: tuple[Share, ...]
+    """Every origin that took part, largest first."""
+    stack: tuple[Frame, ...]
+    """The heaviest stack, outermost first."""
+    samples: int
+    request: RequestInfo | None
+    task: str | None
+    loop: LoopInfo
+    waiting: Waiting
+    advice: str | None
+    fingerprint: str
+    context: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+    """structlog's contextvars of the blocked task (Python 3.12+)."""
+    allowed: str | None = None
+    """The reason, where `loopwatch.allow` covers this stall; such a stall is counted and not reported."""
+    suppressed_count: int = 0
+    """How many stalls with this fingerprint were held back since the last record."""
+    suppressed_ms: float = 0.0
+    """Their total duration."""
+
+    @property
+    def ongoing(self) -> bool:
+        """Whether it still lasts."""
+        return self.state == "ongoing"
+
+    @property
+    def await_chain(self) -> tuple[str, ...]:
+        """The coroutines on the stack, outermost first: handler, service, repository."""
+        return tuple(frame.function for frame in self.stack if frame.coroutine)
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """All stalls with one fingerprint."""
+
+    fingerprint: str
+    cause: Cause
+    origin: Origin | None
+    count: int
+    lost_ms: float
+    max_ms: float
+    first_at: datetime
+    last_at: datetime
+    endpoints: tuple[tuple[str, int], ...]
+    """The requests that held the loop, by endpoint, most first."""
+    waiting_max: int | None
+    """The most requests that one of these stalls held up."""
+    advice: str | None
+    latest: Stall
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStats:
+    """Totals since the watch began: of all loops together, or of one."""
+
+    loop: LoopInfo | None
+    """None in the sum of all loops."""
+    observed_s: float
+    """For how long loops were running."""
+    utilization: float | None
+    """0 to 1: share of that time in which the loop was busy; None where it cannot be told."""
+    lag_p50_ms: float
+    """Lag: how long an event that arrives now would have waited so far; sampled some 20 times a second."""
+    lag_p95_ms: float
+    lag_p99_ms: float
+    lag_max_ms: float
+    lost_ms: float
+    """Total duration of stalls."""
+    stalls: int
+    by_cause: dict[str, int]
+    allowed: int
+    """Stalls covered by `loopwatch.allow`."""
+    suspended: int
+    """Pauses of the whole process, debuggers included."""
+    dropped: int
+    """Stalls that a full queue could not take; counted here, not delivered."""
+    samples: int
+    cost_cpu_ms: float | None
+    """CPU time of loopwatch's own threads."""
+    loops: tuple["LoopStats", ...] = ()

@@ -1,0 +1,202 @@
+"""Settings: what they are, where they come from, and what to say when one is wrong.
+
+A keyword beats the environment (`LOOPWATCH_*`), which beats `[tool.loopwatch]` of the nearest pyproject.toml, which
+beats the default. Reading happens when a watch begins, on the caller's thread, never later.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from loopwatch.errors import SettingError
+
+__all__ = ["Settings", "resolve"]
+
+ENVIRONMENT_PREFIX = "LOOPWATCH_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one watch. Milliseconds are floats; every bound is a positive number."""
+
+    threshold_ms: float = 100.0
+    """A turn this long is a stall."""
+    ongoing_ms: float | None = 1000.0
+    """A stall is announced while it lasts from here on, then at doubling intervals; None: only at its end."""
+    sinks: tuple[Any, ...] = ("structlog",)
+    """Names ("structlog", "logging") or callables that take a `Stall`."""
+    app_packages: tuple[str, ...] = ()
+    """Installed packages (import names) that count as the user's code."""
+    session: str | None = None
+    """File to record to; None: no recording."""
+    sentinel: bool = False
+    """Whether to start the sentinel process."""
+    max_frames: int = 64
+    """Frames kept of one sample; the middle of a deeper stack is left out."""
+    max_samples: int = 200
+    """Samples kept of one stall; older ones are thinned out."""
+    keep: int = 1000
+    """How many ended stalls, and how many incidents, `Watch` remembers."""
+
+    @property
+    def threshold_ns(self) -> int:
+        return int(self.threshold_ms * 1e6)
+
+    @property
+    def ongoing_ns(self) -> int | None:
+        return None if self.ongoing_ms is None else int(self.ongoing_ms * 1e6)
+
+
+def resolve(
+    keywords: Mapping[str, Any],
+    environ: Mapping[str, str] | None = None,
+    project: tuple[str, Mapping[str, Any]] | None = None,
+) -> Settings:
+    """Settings from all their sources.
+
+    Args:
+        keywords: What the caller passed.
+        environ: None: `os.environ`.
+        project: Where `[tool.loopwatch]` was read and what it says; None: look for it from the current folder upwards.
+
+    Raises:
+        SettingError: a name is unknown, or a value cannot be used.
+    """
+    values: dict[str, Any] = {}
+    where_project, table = find_project() if project is None else project
+    for name, value in table.items():
+        values[name] = _checked(name, value, f"[tool.loopwatch] in {where_project}")
+    for name, text in _from_environment(os.environ if environ is None else environ).items():
+        values[name] = _checked(name, text, ENVIRONMENT_PREFIX + name.upper())
+    for name, value in keywords.items():
+        values[name] = _checked(name, value, "a keyword argument")
+    return Settings(**values)
+
+
+def find_project(start: Path | None = None) -> tuple[str, Mapping[str, Any]]:
+    """`[tool.loopwatch]` of the nearest pyproject.toml at or above `start` (None: the current folder), with its path."""
+    import tomllib  # only a process that has a pyproject.toml pays for the parser
+
+    try:
+        here = (start or Path.cwd()).resolve()
+    except OSError:  # the current folder was deleted
+        return "", {}
+    for folder in (here, *here.parents):
+        path = folder / "pyproject.toml"
+        try:
+            document = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError):  # not ours to complain about
+            return "", {}
+        except tomllib.TOMLDecodeError as error:
+            raise SettingError(f"cannot read {path}: {error}; mend the file, or start from another folder") from error
+        return str(path), document.get("tool", {}).get("loopwatch", {})
+    return "", {}
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    names = {field.name for field in fields(Settings)}
+    found = {key[len(ENVIRONMENT_PREFIX) :].lower(): text for key, text in environ.items() if key.startswith(ENVIRONMENT_PREFIX)}
+    # Other LOOPWATCH_* variables may belong to a launcher or to a test suite: not ours to refuse.
+    return {name: text for name, text in found.items() if name in names and text.strip()}
+
+
+def _checked(name: str, value: Any, where: str) -> Any:
+    check = _CHECKS.get(name)
+    if check is None:
+        raise SettingError(f"unknown setting {name!r} from {where}; there are: {', '.join(sorted(_CHECKS))}")
+    try:
+        return check(value)
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"invalid {name} {value!r} from {where}; {error}") from None
+
+
+def _positive_ms(value: Any) -> float:
+    number = _number(value)
+    if not 0 < number < float("inf"):
+        raise ValueError("give milliseconds above 0, such as 50")
+    return number
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("give milliseconds above 0, such as 50")
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError("give milliseconds above 0, such as 50") from None
+
+
+def _positive_ms_or_none(value: Any) -> float | None:
+    if value is None or (isinstance(value, str) and value.strip().lower() in {"none", "off"}):
+        return None
+    try:
+        return _positive_ms(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or None for a report only at the end") from None
+
+
+def _whole(at_least: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        text = value.strip() if isinstance(value, str) else value
+        number = int(text) if isinstance(text, str) and text.isdigit() else text
+        if isinstance(number, bool) or not isinstance(number, int) or number < at_least:
+            raise ValueError(f"give a whole number, {at_least} or more")
+        return number
+
+    return check
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if isinstance(value, str) and value.strip().lower() in words:
+        return words[value.strip().lower()]
+    raise ValueError("give true or false")
+
+
+def _path(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str | os.PathLike) and str(value).strip():
+        return os.fspath(value)  # type: ignore[return-value]  # a bytes path is not a str | PathLike[str]
+    raise ValueError("give a file's path")
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, Iterable) and not isinstance(value, bytes | Mapping):
+        return list(value)
+    return [value]
+
+
+def _packages(value: Any) -> tuple[str, ...]:
+    names = tuple(_listed(value))
+    if not all(isinstance(name, str) and name.replace(".", "_").isidentifier() for name in names):
+        raise ValueError("give import names, such as 'mycompany_app'")
+    return names
+
+
+def _sinks(value: Any) -> tuple[Any, ...]:
+    sinks = tuple(_listed(value))
+    if not all(callable(sink) or (isinstance(sink, str) and sink) for sink in sinks):
+        raise ValueError("give names such as 'structlog', or callables that take a Stall")
+    return sinks
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "threshold_ms": _positive_ms,
+    "ongoing_ms": _positive_ms_or_none,
+    "sinks": _sinks,
+    "app_packages": _packages,
+    "session": _path,
+    "sentinel": _flag,
+    "max_frames": _whole(4),
+    "max_samples": _whole(2),
+    "keep": _whole(1),
+}

@@ -1,0 +1,76 @@
+"""A stall as a log event: flat keys, one line. The key names are part of the public contract."""
+
+from typing import Any
+
+from loopwatch.records import Stall
+
+__all__ = ["event_name", "fields_of", "one_line"]
+
+MAX_VALUE = 500
+"""Characters of one value: a log line must stay a line."""
+
+
+def event_name(stall: Stall) -> str:
+    """`event_loop_stalled` while it lasts, `event_loop_blocked` when it has ended."""
+    return "event_loop_stalled" if stall.ongoing else "event_loop_blocked"
+
+
+def fields_of(stall: Stall) -> dict[str, Any]:
+    """The event's keys and values, without its name."""
+    origin, request = stall.origin, stall.request
+    fields: dict[str, Any] = {
+        **{key: value for key, value in stall.context if key not in RESERVED},
+        "stall_id": stall.id,
+        "duration_ms": round(stall.duration_ms, 1),
+        "own_ms": round(stall.own_ms, 1),
+        "threshold_ms": stall.threshold_ms,
+        "timing": stall.timing,
+        "cause": stall.cause.value,
+        "evidence": stall.evidence,
+        "confidence": stall.confidence,
+        "file": origin.file if origin else None,
+        "line": origin.line if origin else None,
+        "function": origin.function if origin else None,
+        "expression": origin.expression or origin.source if origin else None,
+        "call": origin.call if origin else None,
+        "exact": origin.exact if origin else None,
+        "method": request.method if request else None,
+        "route": request.route if request else None,
+        "endpoint": request.endpoint if request else None,
+        "task": stall.task,
+        "waiting": stall.waiting.requests if stall.waiting.requests is not None else stall.waiting.callbacks,
+        "advice": stall.advice,
+        "fingerprint": stall.fingerprint,
+        "started_at": stall.started_at.isoformat(),
+        "loop": stall.loop.backend,
+        "thread": stall.loop.thread,
+        "pid": stall.loop.pid,
+    }
+    if not stall.ongoing:
+        fields["stack"] = [f"{frame.file}:{frame.line} {frame.function}" for frame in stall.stack]
+    if stall.suppressed_count:
+        fields["suppressed_count"] = stall.suppressed_count
+        fields["suppressed_ms"] = round(stall.suppressed_ms, 1)
+    return {key: _plain(value) for key, value in fields.items()}
+
+
+RESERVED = frozenset({"event", "level", "logger", "timestamp", "exc_info", "stack_info", "stacklevel", "_record"})
+"""Keys of a log event that a bound variable of the program must not take."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() else " " for c in value)[:MAX_VALUE]
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def one_line(stall: Stall) -> str:
+    """The event as `name key=value ...`, without what is None."""
+    pairs = (f"{key}={_quoted(value)}" for key, value in fields_of(stall).items() if value is not None)
+    return " ".join((event_name(stall), *pairs))
+
+
+def _quoted(value: Any) -> str:
+    text = " > ".join(value) if isinstance(value, list) else str(value)
+    text = text.replace('"', "'")
+    return f'"{text}"' if not text or " " in text or "=" in text else text

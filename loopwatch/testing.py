@@ -1,0 +1,125 @@
+"""What our users' tests, and our own, need: fakes for time and heartbeats, and the stalls of a piece of code.
+
+>>> from loopwatch.testing import capture_stalls
+>>> with capture_stalls(threshold_ms=100) as stalls:
+...     pass  # run something
+>>> stalls
+[]
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from loopwatch.records import LoopInfo, Reading, Stall, Turn
+from loopwatch.watch import watching
+
+__all__ = ["FakeClock", "FakeHeartbeat", "capture_stalls"]
+
+
+@contextmanager
+def capture_stalls(ongoing: list[Stall] | None = None, **settings: Any) -> Iterator[list[Stall]]:
+    """Collect the stalls of the loops that run within the block.
+
+    Args:
+        ongoing: A list that takes the announcements of stalls under way, as they come; None: they are not kept.
+        settings: As for `loopwatch.enable`; nothing is logged unless `sinks` says so.
+
+    Yields:
+        A list that is filled while the block runs and complete after it: the ended stalls in the order in which they ended.
+    """
+    ended: list[Stall] = []
+
+    def collect(stall: Stall) -> None:
+        if not stall.ongoing:
+            ended.append(stall)
+        elif ongoing is not None:
+            ongoing.append(stall)
+
+    settings["sinks"] = (collect, *settings.get("sinks", ()))
+    with watching(**settings):
+        yield ended
+
+
+class FakeClock:
+    """A clock that stands still until it is told otherwise. Implements `loopwatch.clocks.Clock`."""
+
+    def __init__(self, at_ns: int = 1_000_000_000) -> None:
+        self.at_ns = at_ns
+
+    def now_ns(self) -> int:
+        """The time it was last set to."""
+        return self.at_ns
+
+    def advance(self, ms: float) -> None:
+        """Let `ms` milliseconds pass."""
+        self.at_ns += int(ms * 1e6)
+
+    def wall(self, at_ns: int) -> datetime:
+        """2026-01-01 plus `at_ns`."""
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_ns / 1000)
+
+
+class FakeHeartbeat:
+    """A heartbeat that says what it was told. Implements `loopwatch.heartbeats.base.Heartbeat`."""
+
+    records_turns = True
+
+    def __init__(self, clock: FakeClock, thread_id: int = 1) -> None:
+        self.info = LoopInfo("fake", "FakeThread", thread_id, thread_id, 1)
+        self.limit_ns = 100_000_000
+        self.reading = Reading(0, None)
+        self.expected: list[int] = []
+        """Turns whose end the watchdog asked for."""
+        self.really_runs = True
+        self._clock = clock
+        self._turns: deque[Turn] = deque()
+
+    def start_turn(self) -> None:
+        """The loop is busy from now on."""
+        self.reading = Reading(self.reading.turn + 1, self._clock.now_ns())
+
+    def end_turn(self, exact: bool = True) -> None:
+        """The loop waits from now on; the turn is told if it was over the limit."""
+        start = self.reading.since_ns
+        if start is not None and self._clock.now_ns() - start > self.limit_ns:
+            self._turns.append(Turn(self.reading.turn, start, self._clock.now_ns(), exact))
+        self.reading = Reading(self.reading.turn, None)
+
+    def tell(self, turn: Turn) -> None:
+        """Tell of any finished turn."""
+        self._turns.append(turn)
+
+    def attach(self) -> None:
+        """Nothing to install."""
+
+    def detach(self) -> None:
+        """Nothing to take away."""
+
+    def read(self, now_ns: int) -> Reading:
+        """What it was told."""
+        return self.reading
+
+    def running(self, reading: Reading, stack_empty: bool) -> bool:
+        """As set in `really_runs`."""
+        return self.really_runs
+
+    def finished(self) -> list[Turn]:
+        """Turns told since the last call."""
+        turns = list(self._turns)
+        self._turns.clear()
+        return turns
+
+    def expect_end(self, turn: int) -> None:
+        """Remembered in `expected`."""
+        self.expected.append(turn)
+
+    def ready(self) -> int | None:
+        """Not known."""
+        return None
+
+    def busy_ns(self, now_ns: int) -> int | None:
+        """Not known."""
+        return None

@@ -1,0 +1,222 @@
+"""`enable`, `disable`, `watching` and the `Watch` that they give: the door to everything else."""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from loopwatch.delivery import Limiter, Outlet
+from loopwatch.engine import ENGINE
+from loopwatch.errors import SettingError
+from loopwatch.incidents import Incidents
+from loopwatch.judge import judge
+from loopwatch.records import Cause, Incident, LoopStats, Observation, Stall
+from loopwatch.schedule import doubled
+from loopwatch.settings import Settings, resolve
+from loopwatch.sinks import named_sinks, sink_called
+from loopwatch.stats import Tally, stats_of
+
+__all__ = ["Watch", "disable", "enable", "watching"]
+
+Sink = Callable[[Stall], None]
+MAX_ANNOUNCED = 256
+
+
+class Watch:
+    """One subscription to the stalls of this process, with its own threshold and sinks. Made by `enable` and `watching`.
+
+    All methods and properties may be used from any thread.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.outlets: list[Outlet] = [_outlet(sink) for sink in settings.sinks]
+        self._closed = False
+        self.forget()
+        ENGINE.subscribe(self)
+
+    def forget(self) -> None:
+        """Drop all that was recorded: called in the child after a fork, where threads and locks are gone, too."""
+        self._lock = threading.Lock()
+        self._stalls: deque[Stall] = deque(maxlen=self.settings.keep)
+        self._incidents = Incidents(self.settings.keep)
+        self._tallies: dict[tuple[str, int], Tally] = {}
+        self._announced: OrderedDict[str, int] = OrderedDict()
+        self.outlets = [outlet.renewed() for outlet in self.outlets]
+
+    # ── what it knows ───────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def stalls(self) -> tuple[Stall, ...]:
+        """The latest ended stalls, oldest first; at most `keep` of them. Allowed ones and suspensions are only counted."""
+        with self._lock:
+            return tuple(self._stalls)
+
+    @property
+    def incidents(self) -> tuple[Incident, ...]:
+        """Stalls grouped by fingerprint, most lost time first."""
+        with self._lock:
+            return self._incidents.all()
+
+    def stats(self) -> LoopStats:
+        """Totals of all loops together, and of each in `.loops`."""
+        with self._lock:
+            tallies = dict(self._tallies)
+        dropped = ENGINE.dropped + sum(outlet.queue.dropped for outlet in self.outlets)
+        return stats_of(list(ENGINE.runs.values()), tallies, ENGINE.watchdog.samples, dropped, ENGINE.own_cpu_ns)
+
+    # ── what it does ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until all that was observed so far has been delivered.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            False if it takes longer.
+        """
+        return ENGINE.flush(timeout)
+
+    def add_sink(self, sink: str | Sink) -> None:
+        """Deliver to one more sink from now on: a callable, or a name.
+
+        Raises:
+            SettingError: there is no sink of that name.
+        """
+        if not callable(sink) and sink not in named_sinks():
+            raise SettingError(f"invalid sink {sink!r}; give a callable that takes a Stall, or one of: {', '.join(named_sinks())}")
+        self.outlets = [*self.outlets, _outlet(sink)]
+
+    def close(self) -> None:
+        """End this watch when what was observed so far has been delivered. Closing twice does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        ENGINE.flush(1.0)
+        ENGINE.unsubscribe(self)
+        with _enabling:
+            for kind in [kind for kind, watch in _enabled.items() if watch is self]:
+                del _enabled[kind]
+
+    # ── the engine's side: the delivery thread ──────────────────────────────────────────────────────────────────
+
+    def receive(self, observation: Observation, told: set[Any]) -> None:
+        """Judge a stall and hand it to the sinks. `told`: sinks by name that had this record from another watch."""
+        if observation.duration_ns < self.settings.threshold_ns:
+            return
+        if observation.ongoing and not self._announces(observation):
+            return
+        stall = judge(observation, self.settings.threshold_ms, self.settings.app_packages)
+        if not observation.ongoing:
+            self._record(stall)
+        if stall.cause is Cause.SUSPENDED or stall.allowed is not None:
+            return
+        for outlet in self.outlets:
+            if outlet.name is None or outlet.name not in told:
+                outlet.put(stall)
+        told.update(outlet.name for outlet in self.outlets if outlet.name is not None)
+
+    def _announces(self, observation: Observation) -> bool:
+        first = self.settings.ongoing_ns
+        if first is None:
+            return False
+        due = doubled(first, self._announced.get(observation.id, 0))
+        if observation.duration_ns < due:
+            return False
+        self._announced[observation.id] = observation.duration_ns
+        if len(self._announced) > MAX_ANNOUNCED:
+            self._announced.popitem(last=False)
+        return True
+
+    def _record(self, stall: Stall) -> None:
+        self._announced.pop(stall.id, None)
+        key = (stall.loop.backend, stall.loop.thread_id)
+        with self._lock:
+            self._tallies.setdefault(key, Tally()).add(stall)
+            if stall.cause is not Cause.SUSPENDED and stall.allowed is None:
+                self._stalls.append(stall)
+                self._incidents.add(stall)
+
+
+def _outlet(sink: str | Sink) -> Outlet:
+    if callable(sink):
+        return Outlet(sink)
+    return Outlet(sink_called(sink), name=sink, limiter=Limiter())
+
+
+# ── the module's own functions ──────────────────────────────────────────────────────────────────────────────────
+
+_enabling = threading.Lock()
+_enabled: dict[str, Watch] = {}
+"""The process-wide watches: of the program ("enable") and of a launcher ("auto"). The former never fails because of the latter."""
+
+
+def enable(**settings: Any) -> Watch:
+    """Watch every loop of this process, running now or later.
+
+    Settings: see `loopwatch.settings.Settings`; what is not given comes from `LOOPWATCH_*`, `[tool.loopwatch]`, or the default.
+
+    Returns:
+        The watch. The same settings again give the same watch.
+
+    Raises:
+        SettingError: a setting cannot be used, or loopwatch is enabled already with others (`disable()` first).
+    """
+    return enable_as("enable", settings)
+
+
+def enable_as(kind: str, settings: dict[str, Any]) -> Watch:
+    """`enable` on behalf of the program ("enable") or of a launcher ("auto")."""
+    wanted = resolve(settings)
+    _refuse_unavailable(wanted)
+    with _enabling:
+        present = _enabled.get(kind)
+        if present is None:
+            present = _enabled[kind] = Watch(wanted)
+        elif present.settings != wanted:
+            raise SettingError(
+                f"loopwatch is enabled already, with {_difference(present.settings, wanted)}; "
+                "call loopwatch.disable() first, or use loopwatch.watching() for a second watch"
+            )
+        return present
+
+
+def _difference(present: Settings, wanted: Settings) -> str:
+    names = [name for name in Settings.__dataclass_fields__ if getattr(present, name) != getattr(wanted, name)]
+    return ", ".join(f"{name}={getattr(present, name)!r} (asked for now: {getattr(wanted, name)!r})" for name in names)
+
+
+def _refuse_unavailable(settings: Settings) -> None:
+    for sink in settings.sinks:
+        if isinstance(sink, str):
+            sink_called(sink)
+    for name in ("session", "sentinel"):
+        if getattr(settings, name):
+            raise SettingError(f"invalid {name} {getattr(settings, name)!r}; this version has no {name} yet: leave it out")
+
+
+def disable() -> None:
+    """End what `enable()` or `import loopwatch.auto` began: everything that was installed is uninstalled.
+
+    Watches made by `watching()` go on. Without an enabled watch this does nothing.
+    """
+    for watch in list(_enabled.values()):
+        watch.close()
+
+
+@contextmanager
+def watching(**settings: Any) -> Iterator[Watch]:
+    """Watch every loop of this process within a `with` block, beside whatever else watches.
+
+    Raises:
+        SettingError: a setting cannot be used.
+    """
+    wanted = resolve(settings)
+    _refuse_unavailable(wanted)
+    watch = Watch(wanted)
+    try:
+        yield watch
+    finally:
+        watch.close()
