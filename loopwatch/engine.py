@@ -6,12 +6,10 @@ Threads start with the first loop, since servers fork after they have imported t
 the child drops what it inherited and starts anew with its first loop.
 """
 
-import asyncio
 import atexit
 import contextlib
 import os
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,26 +17,26 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from loopwatch.attach import LOOP_CODES, Attachment, running_loops
+from loopwatch.attach import Attachment
 from loopwatch.clocks import SystemClock
 from loopwatch.delivery import Outlet, Queue, say
-from loopwatch.heartbeats import heartbeat_for
+from loopwatch.loops import Loops
 from loopwatch.probes import allowances
 from loopwatch.probes.code import Resolver
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture
 from loopwatch.probes.threads import ThreadProbe
-from loopwatch.records import Frame, LoopInfo, Observation
+from loopwatch.observations import Observation
+from loopwatch.records import Frame
 from loopwatch.schedule import Limits, limits_of
 from loopwatch.settings import Settings
 from loopwatch.watchdog import Watchdog, Watched, stall_ids
 
-__all__ = ["ENGINE", "Engine", "LoopRun", "Subscriber"]
+__all__ = ["ENGINE", "Engine", "Subscriber"]
 
-BOUNDARY = frozenset(id(code) for code in LOOP_CODES)
 EXIT_PATIENCE_S = 2.0
-MAX_RUNS = 64
+MAX_FAILURES_SAID = 20
 
 
 class Subscriber(Protocol):
@@ -52,19 +50,6 @@ class Subscriber(Protocol):
 
     def forget(self) -> None:
         """Drop all that was recorded: this process is a fork's child."""
-
-
-class LoopRun:
-    """What became of one loop in one thread, over all its runs. Written by the loop's thread and the delivery thread."""
-
-    def __init__(self, info: LoopInfo) -> None:
-        self.info = info
-        self.ran_ns = 0
-        self.busy_ns: int | None = 0
-        self.cpu_ns: int | None = 0
-        self.lags_ns: list[int] = []
-        self.current: Watched | None = None
-        self.cpu_base_ns: int | None = None
 
 
 class Engine:
@@ -88,7 +73,6 @@ class Engine:
         self._garbage = GarbageProbe()
         self._machine = MachineProbe()
         self._failures_said: set[str] = set()
-        self.runs: dict[tuple[str, int], LoopRun] = {}
         self.watchdog = Watchdog(
             clock=SystemClock(),
             limits=Limits(),
@@ -99,6 +83,7 @@ class Engine:
             stall_ids=stall_ids(secrets.token_hex(5) + "-"),
             report_failure=self._failed,
         )
+        self.loops = Loops(self.watchdog, lambda: bool(self._subscribers), self._loop_came, self._loop_went, self._failed)
 
     # ── subscribing: any thread ─────────────────────────────────────────────────────────────────────────────────
 
@@ -135,10 +120,15 @@ class Engine:
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=self._after_fork)
         self._garbage.install()
-        self._attachment = Attachment(self.loop_started, self.loop_stopped, self.loop_closing)
+        # Through lambdas: after a fork the same wrappers must reach the child's own loops.
+        self._attachment = Attachment(
+            lambda loop: self.loops.started(loop),
+            lambda watched: self.loops.stopped(watched),
+            lambda loop: self.loops.closing(loop),
+        )
         self._attachment.install()
         atexit.register(self._at_exit)
-        self._adopt_running()
+        self.loops.adopt_running()
 
     def _uninstall(self) -> None:
         atexit.unregister(self._at_exit)
@@ -147,103 +137,18 @@ class Engine:
             self._attachment = None
         self._garbage.uninstall()
         for watched in self.watchdog.watched:
-            self._detach(watched)
+            self.loops.detach(watched)
         self._stop_threads()
-        self.runs = {}
+        self.loops.runs.clear()
 
-    # ── loops: their own threads ────────────────────────────────────────────────────────────────────────────────
+    # ── loops come and go: their own threads ────────────────────────────────────────────────────────────────────
 
-    def loop_started(self, loop: Any) -> Watched | None:
-        """A loop is about to run on this thread."""
-        try:
-            return self._watch(loop, adopted=False)
-        except Exception as error:  # noqa: BLE001 - the observer never harms the host
-            self._failed(f"attaching to {type(loop).__name__}: {error!r}")
-            return None
-
-    def loop_stopped(self, watched: Watched | None) -> None:
-        """It has stopped running."""
-        if watched is None:
-            return
-        try:
-            self._detach(watched)
-        except Exception as error:  # noqa: BLE001
-            self._failed(f"detaching from a loop: {error!r}")
-
-    def loop_closing(self, loop: Any) -> None:
-        """It is about to be closed: nobody may look at it any more."""
-        for watched in self.watchdog.watched:
-            if watched.loop is loop:
-                self.loop_stopped(watched)
-
-    def _watch(self, loop: Any, adopted: bool) -> Watched | None:
-        if not self._subscribers or any(one.loop is loop for one in self.watchdog.watched):
-            return None
-        probe = ThreadProbe(threading.get_native_id())
-        heartbeat = heartbeat_for(loop, self.watchdog.limits.threshold_ns, probe, adopted)
-        watched = Watched(loop, heartbeat, probe, BOUNDARY, time.monotonic_ns())
-        with self._lock:
-            self._run_of(heartbeat.info).current = watched
-            self.watchdog.watched = (*self.watchdog.watched, watched)
+    def _loop_came(self) -> None:
         self._start_threads()
-        self._run_of(heartbeat.info).cpu_base_ns = probe.cpu_ns()
-        heartbeat.attach()
         self._bell.put(_nothing)
-        return watched
 
-    def _detach(self, watched: Watched) -> None:
-        with self._lock:
-            if watched not in self.watchdog.watched:
-                return
-            watched.heartbeat.detach()
-            self.watchdog.watched = tuple(one for one in self.watchdog.watched if one is not watched)
-            self._settle(watched)
-        # The last turn may have been a stall: the watchdog must see it, although the loop is gone.
+    def _loop_went(self, watched: Watched) -> None:
         self._bell.put(lambda: self.watchdog.close(watched))
-
-    def _run_of(self, info: LoopInfo) -> LoopRun:
-        key = (info.backend, info.thread_id)
-        run = self.runs.get(key)
-        if run is None:
-            while len(self.runs) >= MAX_RUNS:
-                self.runs.pop(next(iter(self.runs)))
-            run = self.runs[key] = LoopRun(info)
-        return run
-
-    def _settle(self, watched: Watched) -> None:
-        run = self._run_of(watched.heartbeat.info)
-        now = time.monotonic_ns()
-        busy, cpu = watched.heartbeat.busy_ns(now), watched.probe.cpu_ns()
-        run.ran_ns += now - watched.began_ns
-        run.busy_ns = None if run.busy_ns is None or busy is None else run.busy_ns + busy
-        used = None if cpu is None or run.cpu_base_ns is None else cpu - run.cpu_base_ns
-        run.cpu_ns = None if run.cpu_ns is None or used is None else run.cpu_ns + used
-        run.lags_ns = [*run.lags_ns, *watched.lags_ns][-4096:]
-        run.current = None
-
-    def _adopt_running(self) -> None:
-        here = asyncio._get_running_loop()
-        for loop in running_loops():
-            if loop is here:
-                self._adopt(loop)
-            else:
-                with contextlib.suppress(RuntimeError):  # closed in the meantime
-                    loop.call_soon_threadsafe(self._adopt, loop)
-
-    def _adopt(self, loop: Any) -> None:
-        """On the loop's thread, while it runs."""
-        try:
-            watched = self._watch(loop, adopted=True)
-            if watched is not None and not isinstance(loop, asyncio.BaseEventLoop):
-                loop.call_soon(self._learn_boundary, watched)
-        except Exception as error:  # noqa: BLE001
-            self._failed(f"attaching to the running {type(loop).__name__}: {error!r}")
-
-    def _learn_boundary(self, watched: Watched) -> None:
-        """A callback of a loop without Python frames is called straight from whoever called `run_forever`."""
-        outer = sys._getframe(1) if hasattr(sys, "_getframe") else None
-        if outer is not None:
-            watched.boundary = watched.boundary | {id(outer.f_code)}
 
     # ── the watchdog thread ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -304,7 +209,7 @@ class Engine:
 
     def _failed(self, what: str) -> None:
         """Say once what part of loopwatch failed; on the delivery thread, since saying it is I/O."""
-        if what not in self._failures_said and len(self._failures_said) < 20:  # noqa: PLR2004
+        if what not in self._failures_said and len(self._failures_said) < MAX_FAILURES_SAID:
             self._failures_said.add(what)
             self._delivery.put(f"loopwatch: {what}; this part is switched off, the program is not affected")
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from loopwatch.engine import LoopRun
+from loopwatch.loops import LoopRun
 from loopwatch.records import Cause, LoopInfo, LoopStats, Stall
 
 __all__ = ["Tally", "stats_of"]

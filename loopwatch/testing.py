@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from loopwatch.records import LoopInfo, Reading, Stall, Turn
+from loopwatch.observations import Reading, Turn
+from loopwatch.records import LoopInfo, Stall
 from loopwatch.watch import watching
 
 __all__ = ["FakeClock", "FakeHeartbeat", "capture_stalls"]

@@ -11,7 +11,8 @@ from loopwatch.engine import ENGINE
 from loopwatch.errors import SettingError
 from loopwatch.incidents import Incidents
 from loopwatch.judge import judge
-from loopwatch.records import Cause, Incident, LoopStats, Observation, Stall
+from loopwatch.observations import Observation
+from loopwatch.records import Cause, Incident, LoopStats, Stall
 from loopwatch.schedule import doubled
 from loopwatch.settings import Settings, resolve
 from loopwatch.sinks import named_sinks, sink_called
@@ -64,7 +65,7 @@ class Watch:
         with self._lock:
             tallies = dict(self._tallies)
         dropped = ENGINE.dropped + sum(outlet.queue.dropped for outlet in self.outlets)
-        return stats_of(list(ENGINE.runs.values()), tallies, ENGINE.watchdog.samples, dropped, ENGINE.own_cpu_ns)
+        return stats_of(list(ENGINE.loops.runs.values()), tallies, ENGINE.watchdog.samples, dropped, ENGINE.own_cpu_ns)
 
     # ── what it does ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from .planted import Planted
@@ -31,6 +32,11 @@ class Finding:
     waited: int | None
     """The most requests that one of these stalls held up."""
     advice: str | None
+
+    @property
+    def blames_code(self) -> bool:
+        """Whether the cause is the code that was on the loop, and not the machine, the collector or another thread."""
+        return self.cause not in BLAMELESS
 
     def is_of(self, planted: Planted) -> bool:
         """Whether this names that blocker: its line and its cause."""
@@ -71,14 +77,27 @@ class Outcome:
         return any(finding.is_of(planted) for finding in self.findings)
 
     @property
-    def named_ms(self) -> float:
-        """Lost time that went to a planted line."""
-        return sum(one.lost_ms for one in self.findings if any(one.is_of(planted) for planted in self.planted))
+    def named(self) -> tuple[Finding, ...]:
+        """Those that name a planted blocker."""
+        return tuple(one for one in self.findings if any(one.is_of(planted) for planted in self.planted))
+
+    @property
+    def starved_ms(self) -> float:
+        """Lost time in which the machine did not run the shop, though it was ready."""
+        return sum(one.lost_ms for one in self.findings if one.cause == "starved")
 
 
-def findings_of(incidents: Iterable[dict[str, Any]], short: Callable[[str], str]) -> tuple[Finding, ...]:
-    """What `/_loopwatch` answered, most lost time first. `short` turns a path into what a reader knows."""
-    found = [_finding(incident, short) for incident in incidents]
+def findings_of(
+    incidents: Iterable[dict[str, Any]], began: datetime, short: Callable[[str], str]
+) -> tuple[Finding, ...]:
+    """The incidents of which some stall came after `began`, most lost time first.
+
+    Args:
+        incidents: As `/_loopwatch` answered: `Incident` as JSON.
+        began: When the traffic began.
+        short: Turns a path into what a reader knows.
+    """
+    found = [_finding(one, short) for one in incidents if datetime.fromisoformat(one["last_at"]) >= began]
     return tuple(sorted(found, key=lambda finding: -finding.lost_ms))
 
 
@@ -125,8 +144,8 @@ def _missing(planted: Planted, findings: Iterable[Finding]) -> str:
 
 def _blames_the_innocent(finding: Finding) -> bool:
     innocent = {endpoint.name for endpoint in INNOCENT}
-    return finding.cause not in BLAMELESS and any(name in innocent for name in finding.endpoints[:1])
+    return finding.blames_code and any(name in innocent for name in finding.endpoints)
 
 
 def _blamed(finding: Finding) -> str:
-    return f"{finding.endpoints[0]} was blamed for {finding.cause} at {finding.file}:{finding.line}"
+    return f"{' and '.join(finding.endpoints)} was blamed for {finding.cause} at {finding.file}:{finding.line}"

@@ -72,10 +72,10 @@ async def _observe(loop: str, seconds: float, started: Callable[[], None], on_st
             quiet = await _quiet(client)
             before = await _asked(client)
             started()
-            log.open()
+            log.began = began = datetime.now(UTC)
             visits = await rush(client, seconds)
             after = await _asked(client)
-    return _outcome(server, before, after, quiet, visits)
+    return _outcome(server, began, (before, after), (quiet, visits))
 
 
 class _Log:
@@ -83,16 +83,12 @@ class _Log:
 
     def __init__(self, on_stall: OnStall) -> None:
         self._on_stall = on_stall
-        self._began: datetime | None = None
-
-    def open(self) -> None:
-        """The traffic begins."""
-        self._began = datetime.now(UTC)
+        self.began: datetime | None = None
 
     def take(self, event: Event) -> None:
         """One line of the shop's log."""
-        if self._began is not None and event.get("event") in STALL_EVENTS:
-            self._on_stall(event, self._began)
+        if self.began is not None and event.get("event") in STALL_EVENTS:
+            self._on_stall(event, self.began)
 
 
 async def _quiet(client: httpx.AsyncClient) -> Sequence[Visit]:
@@ -113,18 +109,24 @@ async def _asked(client: httpx.AsyncClient) -> dict[str, Any]:
 
 
 def _outcome(
-    server: Server, before: dict[str, Any], after: dict[str, Any], quiet: Sequence[Visit], visits: Sequence[Visit]
+    server: Server,
+    began: datetime,
+    asked: tuple[dict[str, Any], dict[str, Any]],
+    visits: tuple[Sequence[Visit], Sequence[Visit]],
 ) -> Outcome:
+    """`asked` and `visits`: of before the traffic began, and of the traffic."""
+    before, after = (answer["stats"] for answer in asked)
+    quiet, rush_hour = visits
     return Outcome(
-        loop=after["stats"]["loops"][0]["loop"]["backend"],
-        seconds=after["stats"]["observed_s"] - before["stats"]["observed_s"],
-        lost_ms=after["stats"]["lost_ms"] - before["stats"]["lost_ms"],
-        findings=findings_of(after["incidents"], server.short),
+        loop=after["loops"][0]["loop"]["backend"],
+        seconds=after["observed_s"] - before["observed_s"],
+        lost_ms=after["lost_ms"] - before["lost_ms"],
+        findings=findings_of(asked[1]["incidents"], began, server.short),
         planted=read_planted(SHOP),
-        requests=len(visits),
-        failed=sum(visit.status != 200 for visit in visits),
+        requests=len(rush_hour),
+        failed=sum(visit.status != 200 for visit in rush_hour),
         health_alone=latency_of(HEALTH.name, quiet),
-        health=latency_of(HEALTH.name, visits),
+        health=latency_of(HEALTH.name, rush_hour),
     )
 
 

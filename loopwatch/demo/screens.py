@@ -16,7 +16,7 @@ __all__ = ["PlainScreen", "RichScreen", "Screen", "screen_for"]
 WIDTH = 100
 EVENT_WIDTHS = (7, 8, 8, 22, 20, 30)
 FINDING_HEAD = ("#", "lost", "stalls", "longest", "cause", "line", "held by", "made wait")
-FINDING_WIDTHS = (2, 7, 6, 7, 8, 22, 20, 20)
+FINDING_WIDTHS = (2, 7, 6, 7, 8, 22, 20, 19)
 
 
 class Screen(Protocol):
@@ -101,10 +101,9 @@ def _cut(text: str, width: int) -> str:
 
 def _figures(rank: int, finding: Finding) -> tuple[str, ...]:
     """In the order of `FINDING_HEAD`."""
-    held_by = finding.endpoints[0] if finding.endpoints else "-"
     lost, longest = f"{finding.lost_ms / 1e3:.2f} s", wording.milliseconds(finding.longest_ms)
-    waited = wording.made_wait(finding)
-    return str(rank), lost, str(finding.stalls), longest, finding.cause, wording.where(finding), held_by, waited
+    who = wording.where(finding), wording.held_by(finding), wording.made_wait(finding)
+    return str(rank), lost, str(finding.stalls), longest, finding.cause, *who
 
 
 def _finding_lines(rank: int, finding: Finding) -> Iterator[str]:

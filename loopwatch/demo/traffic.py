@@ -48,11 +48,11 @@ class Visit:
 
 LOGIN = {"name": "ada", "password": "correct horse battery staple"}
 BLOCKING = (
-    Endpoint("GET", "/prices/{sku}", "/prices/A-00007", clients=2, every_s=4.5),
-    Endpoint("GET", "/customers/best", "/customers/best", clients=2, every_s=4.5),
-    Endpoint("POST", "/login", "/login", clients=2, every_s=4.5, body=LOGIN),
-    Endpoint("GET", "/export", "/export", clients=2, every_s=4.5),
-    Endpoint("GET", "/products/alike", "/products/alike", clients=2, every_s=4.5),
+    Endpoint("GET", "/prices/{sku}", "/prices/A-00007", clients=2, every_s=6.0),
+    Endpoint("GET", "/customers/best", "/customers/best", clients=2, every_s=6.0),
+    Endpoint("POST", "/login", "/login", clients=2, every_s=6.0, body=LOGIN),
+    Endpoint("GET", "/export", "/export", clients=2, every_s=6.0),
+    Endpoint("GET", "/products/alike", "/products/alike", clients=2, every_s=6.0),
 )
 STOCK = Endpoint("GET", "/stock/{sku}", "/stock/A-00007", clients=3, every_s=0.6)
 HEALTH = Endpoint("GET", "/health", "/health", clients=5, every_s=0.2)
@@ -73,8 +73,8 @@ async def alone(client: httpx.AsyncClient, endpoint: Endpoint, seconds: float) -
 async def rush(client: httpx.AsyncClient, seconds: float) -> list[Visit]:
     """All customers at once, for that long; returns when the last answer is in."""
     # The first customers of the blocking endpoints come one after the other, so that a newcomer sees the causes one by
-    # one; later their visits overlap as chance has it.
-    apart_s = min(0.45, seconds / (2 * len(BLOCKING)))
+    # one; later their visits overlap as chance has it. In all they block the loop for some 40 % of the time.
+    apart_s = min(0.6, seconds / (2 * len(BLOCKING)))
     due = [
         (endpoint, at)
         for index, endpoint in enumerate(BLOCKING)

@@ -1,6 +1,5 @@
 """What the demo says, as text: pure functions over findings and events, shared by both screens."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ __all__ = [
     "EVENT_HEAD",
     "announcement",
     "fields",
+    "held_by",
     "introduction",
     "made_wait",
     "milliseconds",
@@ -61,6 +61,11 @@ def where(finding: Finding) -> str:
     return f"{finding.file}:{finding.line}" if finding.file else "(no line)"
 
 
+def held_by(finding: Finding) -> str:
+    """The endpoint whose requests held the loop; "-" where none did: a starved request is a victim as well."""
+    return finding.endpoints[0] if finding.endpoints and finding.blames_code else "-"
+
+
 def made_wait(finding: Finding) -> str:
     """Who waited, such as "up to 7 requests"; empty where loopwatch cannot tell."""
     if finding.waited is None:
@@ -74,17 +79,13 @@ def milliseconds(value: float) -> str:
 
 
 def reading(outcome: Outcome) -> str:
-    """The three sentences to take home."""
-    lost_s = outcome.lost_ms / 1e3
-    share = outcome.named_ms / outcome.lost_ms if outcome.lost_ms else 0.0
+    """What to take home, in three lines."""
     alone, now = outcome.health_alone, outcome.health
     return (
-        f"The loop was blocked for {lost_s:.1f} of {outcome.seconds:.1f} s. "
-        f"The lines of {_count_named(outcome)} calls account for {share:.0%} of that.\n"
-        f"GET /health, which does nothing wrong, waited up to {milliseconds(now.max_ms)}: "
-        f"its median went from {milliseconds(alone.p50_ms)} (alone) to {milliseconds(now.p50_ms)},\n"
-        f"its 99th percentile from {milliseconds(alone.p99_ms)} to {milliseconds(now.p99_ms)}. "
-        "Fix the table from the top, and it gets its time back."
+        f"The loop was blocked for {outcome.lost_ms / 1e3:.1f} of {outcome.seconds:.1f} s. {_whose(outcome)}\n"
+        f"GET /health, which does nothing wrong, waited up to {milliseconds(now.max_ms)} for them. Its median was "
+        f"{milliseconds(alone.p50_ms)}\nalone and {milliseconds(now.p50_ms)} in this traffic; its 99th percentile "
+        f"{milliseconds(alone.p99_ms)} alone and {milliseconds(now.p99_ms)} in this traffic."
     )
 
 
@@ -93,12 +94,16 @@ def verdict(outcome: Outcome) -> str:
     found = sum(map(outcome.found, outcome.planted))
     head = f"{found} of {len(outcome.planted)} planted blockers were named with line and cause"
     mistakes = problems(outcome)
-    return f"{head}; nothing innocent was blamed." if not mistakes else "\n".join([f"{head}.", *_bullets(mistakes)])
+    if not mistakes:
+        return f"{head}; nothing innocent was blamed."
+    if outcome.starved_ms > 0.1 * outcome.lost_ms:
+        mistakes = (*mistakes, "the machine was too busy for a fair run; try again when it is quiet")
+    return "\n".join([f"{head}.", *(f"  - {sentence}" for sentence in mistakes)])
 
 
-def _bullets(sentences: Iterable[str]) -> list[str]:
-    return [f"  - {sentence}" for sentence in sentences]
-
-
-def _count_named(outcome: Outcome) -> int:
-    return sum(map(outcome.found, outcome.planted))
+def _whose(outcome: Outcome) -> str:
+    """Which part of the lost time is explained by how many lines."""
+    lines = {(finding.file, finding.line) for finding in outcome.named}
+    named_ms = sum(finding.lost_ms for finding in outcome.named)
+    share = named_ms / outcome.lost_ms if outcome.lost_ms else 0.0
+    return f"These {len(lines)} lines account for {share:.0%} of that."

@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from loopwatch.records import LoopInfo, Reading, Turn
+from loopwatch.observations import Reading, Turn
+from loopwatch.records import LoopInfo
 
 __all__ = ["SelectorHeartbeat"]
 

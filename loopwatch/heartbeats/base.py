@@ -4,7 +4,8 @@ import os
 import threading
 from typing import Any, Protocol
 
-from loopwatch.records import LoopInfo, Reading, Turn
+from loopwatch.observations import Reading, Turn
+from loopwatch.records import LoopInfo
 
 __all__ = ["Heartbeat", "describe"]
 

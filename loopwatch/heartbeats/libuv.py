@@ -20,7 +20,8 @@ from collections import deque
 from typing import Any
 
 from loopwatch.probes.threads import ThreadProbe
-from loopwatch.records import LoopInfo, Reading, Turn
+from loopwatch.observations import Reading, Turn
+from loopwatch.records import LoopInfo
 
 __all__ = ["LibuvHeartbeat"]
 

@@ -8,7 +8,8 @@ import time
 from collections import deque
 from typing import Any
 
-from loopwatch.records import LoopInfo, Reading, Turn
+from loopwatch.observations import Reading, Turn
+from loopwatch.records import LoopInfo
 
 __all__ = ["TimerHeartbeat"]
 

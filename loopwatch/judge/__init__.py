@@ -8,12 +8,13 @@ from loopwatch.judge.cause import RULES, Rule, verdict_of
 from loopwatch.judge.fingerprint import fingerprint_of
 from loopwatch.judge.origin import heaviest_stack, shares_of
 from loopwatch.judge.weights import weigh
-from loopwatch.records import Cause, Observation, RequestInfo, Stall
+from loopwatch.observations import Observation
+from loopwatch.records import Cause, RequestInfo, Stall
 
 __all__ = ["judge"]
 
-MACHINE = frozenset({Cause.STARVED, Cause.SUSPENDED, Cause.GC, Cause.GIL})
-"""Causes that are no line's fault."""
+NO_LINE = frozenset({Cause.STARVED, Cause.SUSPENDED, Cause.GC, Cause.GIL, Cause.OVERLOAD})
+"""Causes that are no single line's fault; `shares` still tells what was running."""
 
 
 def judge(
@@ -33,7 +34,7 @@ def judge(
     verdict = verdict_of(observation, rules)
     shares = shares_of(observation, app_packages)
     # No line is blamed for what the machine, the collector or another thread did.
-    origin = shares[0].origin if shares and verdict.cause not in MACHINE else None
+    origin = shares[0].origin if shares and verdict.cause not in NO_LINE else None
     latest = observation.samples[-1] if observation.samples else None
     return Stall(
         id=observation.id,

@@ -1,7 +1,7 @@
 """Does an allowance cover the stall?"""
 
 from loopwatch.judge.weights import overlap_ns
-from loopwatch.records import Allowance, Observation
+from loopwatch.observations import Allowance, Observation
 
 __all__ = ["excuse"]
 

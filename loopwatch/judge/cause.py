@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 
 from loopwatch.judge.mechanism import mechanism_of
 from loopwatch.judge.weights import Weights, parts_of, weigh
-from loopwatch.records import Cause, Observation, Sample, Verdict
+from loopwatch.observations import Observation, Sample, Verdict
+from loopwatch.records import Cause
 
 __all__ = ["RULES", "Rule", "verdict_of"]
 
@@ -54,10 +55,10 @@ def _cpu_of_all(observation: Observation) -> int:
 
 
 def starved(observation: Observation) -> Verdict | None:
-    """The thread was ready and the machine did not run it."""
+    """The thread was ready and the machine did not run it; with a core of its own this would not have been a stall."""
     weights = weigh(observation)
     waited = weights.runqueue_ns
-    if waited is None or waited < MOST * weights.duration_ns:
+    if waited is None or waited < MOST * weights.duration_ns or weights.own_ns >= observation.threshold_ns:
         return None
     return Verdict(
         Cause.STARVED,
@@ -83,7 +84,7 @@ def collection(observation: Observation) -> Verdict | None:
 def foreign_gil(observation: Observation) -> Verdict | None:
     """Another thread kept the GIL: this one was ready, the others burned CPU, and the watchdog did not get in either."""
     weights = weigh(observation)
-    if weights.gil_ns < MOST * weights.duration_ns or _blocked_elsewhere(observation):
+    if weights.gil_ns < MOST * weights.duration_ns:
         return None
     what = "was due to wake" if observation.waited else "was ready"
     return Verdict(
@@ -92,12 +93,6 @@ def foreign_gil(observation: Observation) -> Verdict | None:
         f"{_ms(weights.gil_ns)} of {_ms(weights.duration_ns)}; the loop's thread ran for {_ms(weights.cpu_ns or 0)}",
         0.8 if observation.exact else 0.7,
     )
-
-
-def _blocked_elsewhere(observation: Observation) -> bool:
-    """Samples that show the thread in a wait of its own (not a futex, which is also how one waits for the GIL)."""
-    waits = [s for s in observation.samples if s.syscall is not None and s.syscall.name not in ("running", "futex", "other")]
-    return len(waits) * 2 > len(observation.samples)
 
 
 def overload(observation: Observation) -> Verdict | None:
@@ -110,7 +105,8 @@ def overload(observation: Observation) -> Verdict | None:
         return None
     return Verdict(
         Cause.OVERLOAD,
-        f"at least {ran} callbacks ran in one turn of {_ms(observation.duration_ns)}; none was seen to last {_ms(longest_ns)}",
+        f"at least {ran} callbacks ran in one turn of {_ms(observation.duration_ns)}, most often of {_who(observation)}; "
+        f"none was seen to last {_ms(longest_ns)}",
         0.85,
     )
 
@@ -131,6 +127,12 @@ def _steps(observation: Observation) -> tuple[int, int] | None:
     counted = [part.sample.progress for part in parts if part.sample.progress is not None]
     ran = counted[-1][0] - counted[0][0] + 1 if counted else len(set(marks))
     return ran, longest
+
+
+def _who(observation: Observation) -> str:
+    """The coroutines, or the innermost user functions, that the samples found running."""
+    names = Counter(sample.task or (sample.stack[-1].function if sample.stack else "C code") for sample in observation.samples)
+    return ", ".join(name for name, _ in names.most_common(3))
 
 
 def own_doing(observation: Observation) -> Verdict | None:

@@ -1,7 +1,9 @@
 """What the loop thread was doing while one sample's time went by. Told by mechanism: CPU clock, system call, frames."""
 
-from loopwatch.judge.weights import Part, weigh
-from loopwatch.records import Cause, Frame, Observation, Sample
+from loopwatch.judge.names import in_subprocess, named_cause
+from loopwatch.judge.weights import KEPT, PROMPT_NS, Part, waits_for_gil, weigh
+from loopwatch.observations import Observation, Sample
+from loopwatch.records import Cause
 
 __all__ = ["LATE_SWITCHES", "mechanism_of", "waiting_cause"]
 
@@ -9,8 +11,6 @@ BUSY = 0.5
 """CPU share from which on a thread was computing."""
 LATE_SWITCHES = 3
 """A watchdog that waited this many switch intervals for the GIL waited for C code: Python gives it up after one."""
-PROMPT_NS = 2_000_000
-"""A watchdog that got the GIL this soon found it free."""
 
 _BY_CALL = {
     "clock_nanosleep": Cause.SLEEP, "nanosleep": Cause.SLEEP,
@@ -21,32 +21,30 @@ _BY_CALL = {
     "open": Cause.DISK, "openat": Cause.DISK, "unlink": Cause.DISK, "rename": Cause.DISK, "stat": Cause.DISK,
     "newfstatat": Cause.DISK, "getdents64": Cause.DISK, "fallocate": Cause.DISK, "copy_file_range": Cause.DISK,
     "pread64": Cause.DISK, "pwrite64": Cause.DISK, "sendfile": Cause.DISK,
-    "flock": Cause.LOCK, "fcntl": Cause.LOCK, "futex": Cause.LOCK,
+    "flock": Cause.LOCK, "fcntl": Cause.LOCK,
 }  # fmt: skip
 _BY_TARGET = {"socket": Cause.NETWORK, "file": Cause.DISK, "pipe": Cause.DISK}
 _READS = frozenset({"read", "write", "readv", "writev", "poll", "ppoll"})
 _SLEEPS = frozenset({"select", "pselect6", "poll", "ppoll", "pause", "rt_sigtimedwait"})
 
-_SUBPROCESS_FILES = ("/subprocess.py", "/multiprocessing/popen_fork.py", "/multiprocessing/popen_spawn_posix.py")
-_BY_NAME = (
-    (Cause.SUBPROCESS, ("subprocess.", "os.system", "os.wait", "os.popen", "posix.system", "posix.wait")),
-    (Cause.SLEEP, ("time.sleep",)),
-    (Cause.LOCK, ("threading.", "queue.", "concurrent.futures.", "multiprocessing.synchronize.", "_thread.", "_queue.", "fcntl.")),
-    (Cause.NETWORK, ("socket.", "_socket.", "ssl.", "_ssl.", "http.client.", "urllib.", "urllib3.", "requests.", "httpx.",
-                     "httpcore.", "smtplib.", "ftplib.", "imaplib.", "poplib.", "select.", "selectors.", "redis.", "pymysql.",
-                     "psycopg", "pymongo.", "botocore.", "boto3.")),
-    (Cause.DISK, ("os.fsync", "posix.fsync", "io.", "_io.", "pathlib.", "shutil.", "open", "posix.", "sqlite3.")),
-)  # fmt: skip
-
-
 def mechanism_of(part: Part, observation: Observation) -> Cause:
     """The cause of this part of the stall's time."""
     computing = _computing(part, observation)
     if computing is None:
-        return waiting_cause(part.sample) if _named(part.sample) else Cause.UNKNOWN
+        return waiting_cause(part.sample) if named_cause(part.sample) else Cause.UNKNOWN
     if computing:
         return Cause.NATIVE if _in_c(part.sample, observation.switch_interval_ns) else Cause.PYTHON
-    return waiting_cause(part.sample)
+    return Cause.GIL if waits_for_gil(part.sample) and _others_burned(part, observation) else waiting_cause(part.sample)
+
+
+def _others_burned(part: Part, observation: Observation) -> bool:
+    """Whether other threads computed while this one did not."""
+    if weigh(observation).gil_ns == 0:
+        return False
+    if part.other_cpu_ns is None:
+        return True
+    idle = part.wall_ns - (part.cpu_ns or 0) - (part.runqueue_ns or 0)
+    return part.other_cpu_ns >= KEPT * idle
 
 
 def _computing(part: Part, observation: Observation) -> bool | None:
@@ -54,7 +52,7 @@ def _computing(part: Part, observation: Observation) -> bool | None:
     if part.cpu_ns is None:
         share = weigh(observation).cpu_share
         return None if share is None else share >= BUSY
-    could_run = max(1, part.sample.at_ns and part.wall_ns - (part.runqueue_ns or 0))
+    could_run = max(1, part.wall_ns - (part.runqueue_ns or 0))
     return part.cpu_ns / could_run >= BUSY
 
 
@@ -68,9 +66,9 @@ def _in_c(sample: Sample, switch_interval_ns: int) -> bool:
 
 def waiting_cause(sample: Sample) -> Cause:
     """What a thread that burns no CPU waits for: by its frames for children, then by system call, then by frames."""
-    if any(frame.file.endswith(_SUBPROCESS_FILES) for frame in sample.stack[-8:]):
+    if in_subprocess(sample):
         return Cause.SUBPROCESS
-    return _by_syscall(sample) or _by_frames(sample) or Cause.UNKNOWN
+    return _by_syscall(sample) or named_cause(sample) or Cause.UNKNOWN
 
 
 def _by_syscall(sample: Sample) -> Cause | None:
@@ -79,28 +77,17 @@ def _by_syscall(sample: Sample) -> Cause | None:
         return None
     if call.name in _READS and call.target in _BY_TARGET:
         return _BY_TARGET[call.target]
+    if call.name == "futex":
+        return _in_futex(sample)
     cause = _BY_CALL.get(call.name)
-    if cause is Cause.SLEEP and _named(sample) == Cause.DISK:
+    if cause is Cause.SLEEP and named_cause(sample) is Cause.DISK:
         return Cause.LOCK  # sqlite waits for a locked database by sleeping (sqlite3.c, unixSleep)
     if cause is None and call.name in _SLEEPS and call.target is None:
-        return Cause.SLEEP if _named(sample) is None else _named(sample)
+        return named_cause(sample) or Cause.SLEEP
     return cause
 
 
-def _by_frames(sample: Sample) -> Cause | None:
-    return _named(sample)
-
-
-def _named(sample: Sample) -> Cause | None:
-    """By the name of the innermost call or function that says something."""
-    for frame in reversed(sample.stack[-8:]):
-        for name in _names(frame):
-            for cause, prefixes in _BY_NAME:
-                if name.startswith(prefixes):
-                    return cause
-    return None
-
-
-def _names(frame: Frame) -> tuple[str, ...]:
-    own = f"{frame.module}.{frame.function}" if frame.module and frame.kind != "app" else ""
-    return tuple(name for name in (frame.call, own) if name)
+def _in_futex(sample: Sample) -> Cause | None:
+    """A futex is a lock if a call into C waits in it; between two instructions it is the GIL's, and says nothing of its own."""
+    leaf = sample.stack[-1] if sample.stack else None
+    return Cause.LOCK if leaf is not None and leaf.point == "call" else None

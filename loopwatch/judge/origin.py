@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from loopwatch.judge.mechanism import LATE_SWITCHES, mechanism_of
 from loopwatch.judge.weights import Part, parts_of
-from loopwatch.records import Cause, Frame, Observation, Origin, Sample, Share, Spot
+from loopwatch.observations import Observation, Sample
+from loopwatch.records import Cause, Frame, Origin, Share, Spot
 
 __all__ = ["heaviest_stack", "shares_of", "user_frame"]
 

@@ -1,10 +1,18 @@
 """How a stall's time divides: which part each sample stands for, and what the machine took."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from loopwatch.records import Observation, Sample
+from loopwatch.judge.names import in_subprocess, named_cause, starts_thread
+from loopwatch.observations import Observation, Sample
+from loopwatch.records import Cause
 
-__all__ = ["Part", "Weights", "overlap_ns", "parts_of", "weigh"]
+__all__ = ["KEPT", "PROMPT_NS", "Part", "Weights", "overlap_ns", "parts_of", "waits_for_gil", "weigh"]
+
+KEPT = 0.25
+"""CPU of other threads, as a share of the time in which this one stood still, from which on they may have kept the GIL. Not 1:
+they, too, may have had to wait for a core."""
+PROMPT_NS = 2_000_000
+"""A watchdog that got the GIL this soon found it free."""
 
 ENOUGH_INSIDE = 0.5
 """Clocks read inside the stall speak for it if they span this share of it; else those read around it must do."""
@@ -33,6 +41,8 @@ class Weights:
     gc_ns: int
     late_ns: int
     """The longest that the watchdog was kept from the GIL."""
+    gil_ns: int = 0
+    """How long another thread kept the GIL while this one was ready for it, at most."""
 
     @property
     def runnable_ns(self) -> int:
@@ -44,17 +54,11 @@ class Weights:
         return None if self.cpu_ns is None else min(1.0, self.cpu_ns / self.runnable_ns)
 
     @property
-    def gil_ns(self) -> int:
-        """How long another thread kept the GIL, at most: the loop thread neither ran nor waited for a core."""
-        if self.cpu_ns is None or self.other_cpu_ns is None:
-            return 0
-        idle = max(0, self.duration_ns - self.cpu_ns - (self.runqueue_ns or 0))
-        return min(idle, self.other_cpu_ns, self.late_ns)
-
-    @property
     def own_ns(self) -> int:
         """What is left when the machine, the collector and a foreign GIL have taken their parts."""
-        return max(0, self.duration_ns - (self.runqueue_ns or 0) - self.gc_ns - self.gil_ns)
+        runnable = max(0, self.duration_ns - (self.runqueue_ns or 0))
+        # The collector, too, had to wait for a core: its part of the runnable time, not of the whole.
+        return max(0, int(runnable * (1 - self.gc_ns / max(1, self.duration_ns))) - self.gil_ns)
 
 
 def parts_of(observation: Observation) -> tuple[Part, ...]:
@@ -89,7 +93,7 @@ def weigh(observation: Observation) -> Weights:
         (vitals.cpu_ns, vitals.runqueue_ns, vitals.other_cpu_ns) if vitals is not None else (None, None, None)
     )
     late = max((sample.late_ns for sample in observation.samples), default=0)
-    return Weights(
+    weights = Weights(
         duration_ns=duration,
         cpu_ns=None if cpu is None else min(cpu, duration),
         runqueue_ns=None if runqueue is None else min(runqueue, duration),
@@ -97,6 +101,30 @@ def weigh(observation: Observation) -> Weights:
         gc_ns=sum(overlap_ns(c.start_ns, c.end_ns, observation) for c in observation.collections),
         late_ns=max(late, vitals.watchdog_late_ns if vitals else 0),
     )
+    return replace(weights, gil_ns=_gil_ns(weights, observation))
+
+
+def _gil_ns(weights: Weights, observation: Observation) -> int:
+    """Time in which the thread neither ran nor waited for a core, others computed, and the watchdog had to wait as well."""
+    if weights.cpu_ns is None or weights.other_cpu_ns is None:
+        return 0
+    idle = max(0, weights.duration_ns - weights.cpu_ns - (weights.runqueue_ns or 0))
+    if not observation.samples:
+        idle = min(idle, weights.late_ns)
+    elif weights.late_ns < PROMPT_NS:
+        return 0
+    else:
+        parts = parts_of(observation)
+        eligible = sum(part.wall_ns for part in parts if waits_for_gil(part.sample))
+        idle = min(idle, eligible)
+    return idle if weights.other_cpu_ns >= KEPT * idle else 0
+
+
+def waits_for_gil(sample: Sample) -> bool:
+    """Whether the thread may be waiting for the GIL: in a futex that no lock in sight explains."""
+    if in_subprocess(sample) or (named_cause(sample) is Cause.LOCK and not starts_thread(sample)):
+        return False
+    return sample.syscall is None or sample.syscall.name in ("futex", "running", "other")
 
 
 def _inside(observation: Observation) -> tuple[int, int | None, int | None] | None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 
-from loopwatch.records import Allowance
+from loopwatch.observations import Allowance
 
 __all__ = ["Entry", "enter", "leave", "within"]
 

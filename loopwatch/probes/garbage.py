@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import Any
 
-from loopwatch.records import Collection
+from loopwatch.observations import Collection
 
 __all__ = ["GarbageProbe"]
 

@@ -1,6 +1,5 @@
-"""The watchdog: looks at every loop's heartbeat, takes samples of the busy ones, and hands on the facts of each stall.
+"""The watchdog. `Watchdog.look` is one look; `loopwatch.engine` runs it on a thread of its own. Rules of that thread:
 
-`Watchdog.look` is one look; `loopwatch.engine` runs it on a thread of its own. Rules of that thread:
 - first thing after waking it takes the frames, and walks them before anything that may give up the GIL;
 - it calls no sink, reads no source file and runs no code of the watched program;
 - what it keeps is bounded: samples per stall are thinned out, marks and late windows live in short deques;
@@ -11,91 +10,24 @@ import itertools
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import FrameType
-from typing import Any
 
 from loopwatch.clocks import Clock
-from loopwatch.heartbeats.base import Heartbeat
+from loopwatch.observations import Allowance, Observation, Reading, Sample, Syscall, Turn
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture, capture
-from loopwatch.probes.tasks import CurrentTask, current_task, requests_in_flight
-from loopwatch.probes.threads import ThreadProbe
-from loopwatch.records import Allowance, Observation, Reading, Sample, Syscall, Turn, Vitals, Waiting
+from loopwatch.probes.tasks import current_task, requests_in_flight
 from loopwatch.schedule import Limits, next_announcement, next_sample_age
+from loopwatch.watchdog.missed import kept_waiting, late_within, slept_through
+from loopwatch.watchdog.notes import Look, Mark, Pending, Watched, base_mark, vitals_between
 
-__all__ = ["Watched", "Watchdog"]
+__all__ = ["Watchdog", "stall_ids"]
 
 LATE_WINDOWS = 32
-SETTLE_SWITCHES = 4
-"""A loop that was kept from the GIL wakes within this many switch intervals of the watchdog, which waited for the same one."""
-FEW_TURNS = 3
 Emit = Callable[[Observation, tuple[Capture, ...]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """The clocks of the loop thread, the process and the watchdog at one moment; None: not known here."""
-
-    at_ns: int
-    cpu_ns: int | None
-    runqueue_ns: int | None
-    slices: int | None
-    process_ns: int | None
-    own_runqueue_ns: int | None
-    own_switches: int | None
-
-
-@dataclass(slots=True)
-class Pending:
-    """The turn under way, as far as it was seen."""
-
-    turn: int
-    since_ns: int
-    exact: bool
-    base: Mark | None
-    next_sample_ns: int
-    id: str = ""
-    samples: list[tuple[Sample, Capture]] = field(default_factory=list)
-    announced_ns: int = 0
-    waiting: Waiting = field(default_factory=Waiting)
-    late_ns: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one look saw of one loop, all at one moment."""
-
-    at_ns: int
-    due_ns: int
-    reading: Reading
-    stack: Capture | None = None
-    task: CurrentTask = (None, None, ())
-    cpu_ns: int | None = None
-    starved_ns: int = 0
-    """How long the machine did not run the watchdog, although it was ready."""
-
-    @property
-    def late_ns(self) -> int:
-        return max(0, self.at_ns - self.due_ns - self.starved_ns)
-
-
-@dataclass(slots=True)
-class Watched:
-    """One run of one loop, with the watchdog's notes on it. Written by the watchdog only, once it is listed."""
-
-    loop: Any
-    heartbeat: Heartbeat
-    probe: ThreadProbe
-    boundary: frozenset[int]
-    began_ns: int
-    pending: Pending | None = None
-    marks: deque[Mark] = field(default_factory=lambda: deque(maxlen=8))
-    failed: bool = False
-    turn: int = -1
-    """The turn at the last look."""
-    lags_ns: deque[int] = field(default_factory=lambda: deque(maxlen=2048))
+AllowancesWithin = Callable[[int, int, int], tuple[Allowance, ...]]
 
 
 class Watchdog:
@@ -108,7 +40,7 @@ class Watchdog:
         emit: Emit,
         garbage: GarbageProbe,
         machine: MachineProbe,
-        allowances: Callable[[int, int, int], tuple[Allowance, ...]],
+        allowances: AllowancesWithin,
         stall_ids: Iterable[str],
         report_failure: Callable[[str], None],
         frames: Callable[[], dict[int, FrameType]] = sys._current_frames,
@@ -189,8 +121,8 @@ class Watchdog:
         mark = self._mark(watched) if on_grid or turns or watched.pending is not None else None
         for turn in turns:
             self._finish(watched, turn, mark)
-        if not turns:
-            self._slept_through(watched, look, mark)
+        if not turns and not watched.heartbeat.records_turns:
+            self._missed(watched, look, mark)
         ended = any(turn.turn == look.reading.turn and not turn.waited for turn in turns)
         self._follow(watched, replace(look, reading=replace(look.reading, since_ns=None)) if ended else look)
         if mark is not None:
@@ -211,7 +143,8 @@ class Watchdog:
         pending.since_ns, pending.exact = reading.since_ns, reading.exact
         pending.late_ns = max(pending.late_ns, look.late_ns)
         if look.stack is not None:
-            self._keep(pending, self._sample(watched, look, look.stack), look.stack)
+            self.samples += 1
+            pending.keep(self._sample(watched, look, look.stack), look.stack, self.limits.max_samples)
         age = look.at_ns - reading.since_ns
         pending.next_sample_ns = reading.since_ns + next_sample_age(age, self.limits)
         if age >= self.limits.threshold_ns:
@@ -219,16 +152,8 @@ class Watchdog:
 
     def _begin(self, watched: Watched, reading: Reading) -> Pending:
         since = reading.since_ns or 0
-        before = [mark for mark in watched.marks if mark.at_ns <= since]
-        base = before[-1] if before else (watched.marks[0] if watched.marks else self._mark(watched))
+        base = base_mark(watched, since) or self._mark(watched)
         return Pending(reading.turn, since, reading.exact, base, since + self.limits.first_sample_ns)
-
-    def _keep(self, pending: Pending, sample: Sample, stack: Capture) -> None:
-        self.samples += 1
-        pending.samples.append((sample, stack))
-        if len(pending.samples) > self.limits.max_samples:
-            # Every other one goes, the latest stays: what remains still covers the whole stall evenly.
-            del pending.samples[-2::-2]
 
     def _stalling(self, watched: Watched, pending: Pending, look: Look) -> None:
         if not pending.id:
@@ -247,7 +172,7 @@ class Watchdog:
 
     def _finish(self, watched: Watched, turn: Turn, mark: Mark | None) -> None:
         if turn.waited:
-            found = turn if turn.exact else self._kept_waiting(watched, turn, mark)
+            found = turn if turn.exact else kept_waiting(watched, turn, self._late, self.limits, mark)
             if found is not None:
                 self._tell(watched, found, self._unseen(watched, found), mark)
             return
@@ -261,47 +186,15 @@ class Watchdog:
     def _unseen(self, watched: Watched, turn: Turn) -> Pending:
         """Notes on a stall that the watchdog did not see while it lasted."""
         pending = self._begin(watched, Reading(turn.turn, turn.start_ns, turn.exact))
-        late = [min(woke, turn.end_ns) - max(due, turn.start_ns) for due, woke in self._late]
-        pending.late_ns = max((0, *late))
+        pending.late_ns = late_within(self._late, turn.start_ns, turn.end_ns)
         return pending
 
-    def _kept_waiting(self, watched: Watched, turn: Turn, mark: Mark | None) -> Turn | None:
-        """A long wait is lost time if it ended as the watchdog, too, got the GIL back, and was spent waiting for it."""
-        slack = int(SETTLE_SWITCHES * sys.getswitchinterval() * 1e9)
-        for due, woke in self._late:
-            start = max(due, turn.start_ns)
-            if abs(turn.end_ns - woke) > slack or turn.end_ns - start <= self.limits.threshold_ns:
-                continue
-            if self._waited_for_gil(watched, start, turn.end_ns, mark):
-                return replace(turn, start_ns=start)
-        return None
-
-    def _waited_for_gil(self, watched: Watched, start_ns: int, end_ns: int, mark: Mark | None) -> bool:
-        """A thread that waits for the GIL wakes once per switch interval (CPython Python/ceval_gil.c, `take_gil`)."""
-        base = next((one for one in reversed(watched.marks) if one.at_ns <= start_ns), None)
-        if mark is None or mark.slices is None or base is None or base.slices is None:
-            return True  # no such evidence here: the watchdog's own wait must do
-        expected = (end_ns - start_ns) / (sys.getswitchinterval() * 1e9)
-        return mark.slices - base.slices >= 0.5 * expected
-
-    def _slept_through(self, watched: Watched, look: Look, mark: Mark | None) -> None:
-        """A stall that began and ended while the watchdog was kept out, on a loop that does not record its turns.
-
-        Told by what the loop thread did in the meantime, within no more than a few turns: it burned the CPU for a stall's
-        length, or it waited for the GIL. How long exactly cannot be known.
-        """
-        turns = look.reading.turn - watched.turn
-        if watched.heartbeat.records_turns or look.late_ns < self.limits.threshold_ns or not 0 < turns <= FEW_TURNS:
-            return
-        since = look.reading.since_ns
-        if not watched.marks or (since is not None and since < look.at_ns - self.limits.first_sample_ns):
+    def _missed(self, watched: Watched, look: Look, mark: Mark | None) -> None:
+        if look.late_ns < self.limits.threshold_ns:
             return
         mark = mark or self._mark(watched)
-        burned = (mark.cpu_ns or 0) - (watched.marks[-1].cpu_ns or 0)
-        kept_out = mark.slices is not None and self._waited_for_gil(watched, look.due_ns, look.at_ns, mark)
-        if burned >= self.limits.threshold_ns or kept_out:
-            lasted = look.late_ns if kept_out else min(burned, look.at_ns - watched.marks[-1].at_ns)
-            turn = Turn(look.reading.turn - 1, look.at_ns - lasted, look.at_ns, exact=False)
+        turn = slept_through(watched, look, self.limits, mark)
+        if turn is not None:
             self._tell(watched, turn, self._unseen(watched, turn), mark)
 
     def close(self, watched: Watched) -> None:
@@ -360,11 +253,12 @@ class Watchdog:
             loop=info,
             waited=turn.waited,
             samples=tuple(sample for sample, _ in pending.samples),
-            vitals=_vitals(pending, mark or self._mark(watched)),
+            vitals=vitals_between(pending, mark or self._mark(watched)),
             collections=self._garbage.within(info.thread_id, turn.start_ns, turn.end_ns),
             allowances=self._allowances(info.thread_id, turn.start_ns, turn.end_ns),
             waiting=pending.waiting,
             switch_interval_ns=int(sys.getswitchinterval() * 1e9),
+            threshold_ns=self.limits.threshold_ns,
         )
         self._emit(observation, tuple(stack for _, stack in pending.samples))
 
@@ -380,24 +274,6 @@ class Watchdog:
         watched.failed = True
         watched.pending = None
         self._report_failure(f"watching the {watched.heartbeat.info.backend} loop of thread {watched.heartbeat.info.thread!r}: {error!r}")
-
-
-def _vitals(pending: Pending, end: Mark) -> Vitals:
-    base = pending.base or end
-
-    def grown(before: int | None, after: int | None) -> int | None:
-        return None if before is None or after is None else max(0, after - before)
-
-    cpu, process = grown(base.cpu_ns, end.cpu_ns), grown(base.process_ns, end.process_ns)
-    return Vitals(
-        wall_ns=end.at_ns - base.at_ns,
-        cpu_ns=cpu,
-        runqueue_ns=grown(base.runqueue_ns, end.runqueue_ns),
-        other_cpu_ns=None if cpu is None or process is None else max(0, process - cpu),
-        watchdog_late_ns=pending.late_ns,
-        watchdog_runqueue_ns=grown(base.own_runqueue_ns, end.own_runqueue_ns),
-        watchdog_switches=grown(base.own_switches, end.own_switches),
-    )
 
 
 def stall_ids(prefix: str) -> Iterable[str]:

@@ -1,0 +1,161 @@
+"""Which loops are watched, and what became of each: totals over all runs of a loop in one thread.
+
+`started`, `stopped` and `closing` are called on the loops' own threads, when they begin and end to run; nothing here is on a
+turn's path.
+"""
+
+import asyncio
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from loopwatch.attach import LOOP_CODES, running_loops
+from loopwatch.heartbeats import heartbeat_for
+from loopwatch.probes.threads import ThreadProbe
+from loopwatch.records import LoopInfo
+from loopwatch.watchdog import Watchdog, Watched
+
+__all__ = ["LoopRun", "Loops"]
+
+BOUNDARY = frozenset(id(code) for code in LOOP_CODES)
+MAX_RUNS = 64
+MAX_LAGS = 4096
+
+
+class LoopRun:
+    """What became of one loop in one thread, over all its runs. Nanoseconds; None: cannot be told here."""
+
+    def __init__(self, info: LoopInfo) -> None:
+        self.info = info
+        self.ran_ns = 0
+        self.busy_ns: int | None = 0
+        self.cpu_ns: int | None = 0
+        self.lags_ns: list[int] = []
+        self.current: Watched | None = None
+        """The run under way; None between runs."""
+        self.cpu_base_ns: int | None = None
+
+    def settle(self, watched: Watched) -> None:
+        """Add up a run that has ended."""
+        now = time.monotonic_ns()
+        busy, cpu = watched.heartbeat.busy_ns(now), watched.probe.cpu_ns()
+        used = None if cpu is None or self.cpu_base_ns is None else cpu - self.cpu_base_ns
+        self.ran_ns += now - watched.began_ns
+        self.busy_ns = None if self.busy_ns is None or busy is None else self.busy_ns + busy
+        self.cpu_ns = None if self.cpu_ns is None or used is None else self.cpu_ns + used
+        self.lags_ns = [*self.lags_ns, *watched.lags_ns][-MAX_LAGS:]
+        self.current = None
+
+
+class Loops:
+    """The loops of the process that are watched.
+
+    Args:
+        watchdog: Told of loops by replacing its tuple `watched`.
+        wanted: Whether anybody watches at all.
+        ready: Called when a loop has come: the threads must run from now on.
+        gone: Called with a loop's notes when it has gone.
+        failed: Called with one sentence when attaching or detaching failed.
+    """
+
+    def __init__(
+        self,
+        watchdog: Watchdog,
+        wanted: Callable[[], bool],
+        ready: Callable[[], None],
+        gone: Callable[[Watched], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        self.runs: dict[tuple[str, int], LoopRun] = {}
+        self._watchdog = watchdog
+        self._wanted = wanted
+        self._ready = ready
+        self._gone = gone
+        self._failed = failed
+        self._lock = threading.Lock()
+
+    def started(self, loop: Any) -> Watched | None:
+        """A loop is about to run on this thread."""
+        try:
+            return self._watch(loop, adopted=False)
+        except Exception as error:  # noqa: BLE001 - the observer never harms the host
+            self._failed(f"attaching to {type(loop).__name__}: {error!r}")
+            return None
+
+    def stopped(self, watched: Watched | None) -> None:
+        """It has stopped running."""
+        if watched is None:
+            return
+        try:
+            self.detach(watched)
+        except Exception as error:  # noqa: BLE001
+            self._failed(f"detaching from a loop: {error!r}")
+
+    def closing(self, loop: Any) -> None:
+        """It is about to be closed: nobody may look at it any more."""
+        for watched in self._watchdog.watched:
+            if watched.loop is loop:
+                self.stopped(watched)
+
+    def adopt_running(self) -> None:
+        """Take on loops that run already, in any thread."""
+        here = asyncio._get_running_loop()
+        for loop in running_loops():
+            if loop is here:
+                self._adopt(loop)
+            else:
+                with contextlib.suppress(RuntimeError):  # closed in the meantime
+                    loop.call_soon_threadsafe(self._adopt, loop)
+
+    def _adopt(self, loop: Any) -> None:
+        """On the loop's thread, while it runs."""
+        try:
+            watched = self._watch(loop, adopted=True)
+            if watched is not None and not isinstance(loop, asyncio.BaseEventLoop):
+                loop.call_soon(_learn_boundary, watched)
+        except Exception as error:  # noqa: BLE001
+            self._failed(f"attaching to the running {type(loop).__name__}: {error!r}")
+
+    def _watch(self, loop: Any, adopted: bool) -> Watched | None:
+        watchdog = self._watchdog
+        if not self._wanted() or any(one.loop is loop for one in watchdog.watched):
+            return None
+        probe = ThreadProbe(threading.get_native_id())
+        heartbeat = heartbeat_for(loop, watchdog.limits.threshold_ns, probe, adopted)
+        watched = Watched(loop, heartbeat, probe, BOUNDARY, time.monotonic_ns())
+        with self._lock:
+            run = self._run_of(heartbeat.info)
+            run.current, run.cpu_base_ns = watched, probe.cpu_ns()
+            watchdog.watched = (*watchdog.watched, watched)
+        heartbeat.attach()
+        self._ready()
+        return watched
+
+    def detach(self, watched: Watched) -> None:
+        """Stop looking at a loop. Its last turn may have been a stall: `gone` has yet to tell of it."""
+        with self._lock:
+            if watched not in self._watchdog.watched:
+                return
+            self._watchdog.watched = tuple(one for one in self._watchdog.watched if one is not watched)
+            watched.heartbeat.detach()
+            self._run_of(watched.heartbeat.info).settle(watched)
+        self._gone(watched)
+
+    def _run_of(self, info: LoopInfo) -> LoopRun:
+        key = (info.backend, info.thread_id)
+        run = self.runs.get(key)
+        if run is None:
+            while len(self.runs) >= MAX_RUNS:
+                self.runs.pop(next(iter(self.runs)))
+            run = self.runs[key] = LoopRun(info)
+        return run
+
+
+def _learn_boundary(watched: Watched) -> None:
+    """A callback of a loop without Python frames is called straight from whoever called `run_forever`."""
+    outer = sys._getframe(1) if hasattr(sys, "_getframe") else None
+    if outer is not None:
+        watched.boundary = watched.boundary | {id(outer.f_code)}

@@ -1,0 +1,168 @@
+"""The raw facts of a stall, all frozen: what heartbeats, probes and the watchdog saw, and all that judging may rest on.
+
+Times are integer nanoseconds of the monotonic clock. Nothing here holds a frame, a task or a value of the watched program.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from loopwatch.records import Cause, Frame, LoopInfo, RequestInfo, Waiting
+
+__all__ = [
+    "Allowance",
+    "Collection",
+    "Observation",
+    "Reading",
+    "Sample",
+    "Syscall",
+    "Turn",
+    "Verdict",
+    "Vitals",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a heartbeat says of its loop at one moment. Read by the watchdog thread."""
+
+    turn: int
+    """Identifies the turn: two readings with one number saw the same turn."""
+    since_ns: int | None
+    """When the turn began; None while the loop waits for I/O (or does not run)."""
+    exact: bool = True
+    """False where `since_ns` is only a bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One finished turn over the limit, or a wait from which the loop was kept from waking."""
+
+    turn: int
+    """Same number as in `Reading`."""
+    start_ns: int
+    end_ns: int
+    exact: bool = True
+    """False where the start or the end is only a bound."""
+    waited: bool = False
+    """True for a wait: the loop was in its poll and not woken when it was due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Syscall:
+    """The system call in which a thread sat (Linux)."""
+
+    name: str
+    """"clock_nanosleep", "recvfrom", ...; "running" where the thread was not in one."""
+    target: str | None = None
+    """What its file descriptor is: "socket", "pipe", "file", "eventpoll", "other"; None where it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One captured stack with its time, taken by the watchdog thread."""
+
+    at_ns: int
+    late_ns: int
+    """How long after its due time the watchdog got the GIL, less the time for which the machine did not run it."""
+    stack: tuple[Frame, ...]
+    """Outermost first; only what the loop itself had called. Empty where only C code was on it."""
+    cpu_ns: int | None = None
+    """The loop thread's CPU clock at that moment; None where the platform has none."""
+    runqueue_ns: int | None = None
+    """Total time that thread had been ready but not run so far (schedstat); None where the platform has none."""
+    process_cpu_ns: int | None = None
+    """CPU clock of the whole process."""
+    syscall: Syscall | None = None
+    progress: tuple[int, int] | None = None
+    """(n, m): the n-th of the m callbacks of this turn was running, by asyncio's own counters; None on other loops."""
+    task_id: int | None = None
+    task: str | None = None
+    """The current task: its coroutine, with its name if someone gave it one."""
+    request: RequestInfo | None = None
+    context: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+    """structlog's contextvars of the task (Python 3.12+), plain values only."""
+    omitted: int = 0
+    """Frames left out of the middle of a deep stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """One pause by the garbage collector on the loop's thread."""
+
+    start_ns: int
+    end_ns: int
+    generation: int
+    collected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What the machine says of the loop thread between two looks that enclose the stall. None: not known here."""
+
+    wall_ns: int
+    """Length of the enclosing span, at least the stall's duration."""
+    cpu_ns: int | None = None
+    """CPU time of the loop thread."""
+    runqueue_ns: int | None = None
+    """Time for which that thread was ready but the machine did not run it."""
+    other_cpu_ns: int | None = None
+    """CPU time of all other threads of the process."""
+    watchdog_late_ns: int = 0
+    """The longest that the watchdog was kept from running within the stall."""
+    watchdog_runqueue_ns: int | None = None
+    """Time for which the watchdog was ready but the machine did not run it."""
+    watchdog_switches: int | None = None
+    """Voluntary context switches of the watchdog: one per 5 ms while it waits for the GIL, none while stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """A stretch of time in which a task (or a callback) said that blocking is expected."""
+
+    reason: str
+    thread_id: int
+    task_id: int | None
+    start_ns: int
+    end_ns: int | None
+    """None while it lasts."""
+    up_to_ns: int | None
+    """How much is allowed; None: any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The raw facts of one stall: all that judging may rest on."""
+
+    id: str
+    ongoing: bool
+    started_at: datetime
+    start_ns: int
+    end_ns: int
+    """For an ongoing stall: the moment of the last look."""
+    exact: bool
+    loop: LoopInfo
+    waited: bool = False
+    """True where the loop was not running a turn but was kept from waking out of its poll."""
+    samples: tuple[Sample, ...] = ()
+    vitals: Vitals | None = None
+    collections: tuple[Collection, ...] = ()
+    allowances: tuple[Allowance, ...] = ()
+    waiting: Waiting = field(default_factory=Waiting)
+    switch_interval_ns: int = 5_000_000
+    threshold_ns: int = 100_000_000
+    """The shortest turn that anyone calls a stall."""
+
+    @property
+    def duration_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one rule concluded."""
+
+    cause: Cause
+    evidence: str
+    """One sentence with the figures it rests on."""
+    confidence: float
+    """0 to 1."""

@@ -1,0 +1,72 @@
+"""Stalls that the watchdog could not see while they lasted, because it was kept from the GIL itself.
+
+It wakes late, and the loop may have recovered already. Two kinds of evidence remain: what the loop thread's clocks did
+meanwhile, and that a thread which waits for the GIL wakes once per switch interval to ask for it (CPython 3.11-3.13,
+Python/ceval_gil.c, `take_gil`), which the kernel counts.
+"""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+
+from loopwatch.observations import Turn
+from loopwatch.schedule import Limits
+from loopwatch.watchdog.notes import Look, Mark, Watched
+
+__all__ = ["kept_waiting", "late_within", "slept_through"]
+
+Window = tuple[int, int]
+"""When the watchdog wanted to wake, and when it did."""
+SETTLE_SWITCHES = 4
+"""A loop that was kept from the GIL wakes within this many switch intervals of the watchdog, which waited for the same one."""
+ENOUGH_SWITCHES = 0.5
+"""Of the context switches that waiting for the GIL all the time would have made."""
+FEW_TURNS = 3
+"""Turns among which burned CPU may still be one stall."""
+
+
+def kept_waiting(watched: Watched, turn: Turn, late: Iterable[Window], limits: Limits, mark: Mark | None) -> Turn | None:
+    """A long wait is lost time if it ended as the watchdog, too, got the GIL back, and was spent waiting for it."""
+    slack = int(SETTLE_SWITCHES * sys.getswitchinterval() * 1e9)
+    for due, woke in late:
+        start = max(due, turn.start_ns)
+        if abs(turn.end_ns - woke) > slack or turn.end_ns - start <= limits.threshold_ns:
+            continue
+        if _waited_for_gil(watched, start, turn.end_ns, mark):
+            return replace(turn, start_ns=start)
+    return None
+
+
+def slept_through(watched: Watched, look: Look, limits: Limits, mark: Mark) -> Turn | None:
+    """A stall that began and ended while the watchdog was kept out, on a loop that does not record its turns.
+
+    Told by what the loop thread did in the meantime: it burned the CPU for a stall's length within a few turns, or it waited
+    for the GIL. How long exactly cannot be known.
+    """
+    if look.late_ns < limits.threshold_ns or not watched.marks:
+        return None
+    since = look.reading.since_ns
+    if since is not None and since < look.at_ns - limits.first_sample_ns:
+        return None  # it still lasts
+    before = watched.marks[-1]
+    burned = (mark.cpu_ns or 0) - (before.cpu_ns or 0)
+    if mark.slices is not None and _waited_for_gil(watched, look.due_ns, look.at_ns, mark):
+        lasted = look.late_ns
+    elif burned >= limits.threshold_ns and look.reading.turn - watched.turn <= FEW_TURNS:
+        lasted = min(burned, look.at_ns - before.at_ns)
+    else:
+        return None
+    return Turn(look.reading.turn - 1, look.at_ns - lasted, look.at_ns, exact=False)
+
+
+def late_within(late: Iterable[Window], start_ns: int, end_ns: int) -> int:
+    """The longest that the watchdog was kept out within the given time."""
+    return max((0, *(min(woke, end_ns) - max(due, start_ns) for due, woke in late)))
+
+
+def _waited_for_gil(watched: Watched, start_ns: int, end_ns: int, mark: Mark | None) -> bool:
+    base = next((one for one in reversed(watched.marks) if one.at_ns <= start_ns), None)
+    if mark is None or mark.slices is None or base is None or base.slices is None:
+        return True  # no such evidence here: the watchdog's own wait must do
+    expected = (end_ns - start_ns) / (sys.getswitchinterval() * 1e9)
+    return mark.slices - base.slices >= ENOUGH_SWITCHES * expected

@@ -1,0 +1,114 @@
+"""The watchdog's notes: what it saw of a loop at one look, and of the turn under way. Used by its thread only."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from loopwatch.heartbeats.base import Heartbeat
+from loopwatch.observations import Reading, Sample, Vitals
+from loopwatch.probes.stacks import Capture
+from loopwatch.probes.tasks import CurrentTask
+from loopwatch.probes.threads import ThreadProbe
+from loopwatch.records import Waiting
+
+__all__ = ["Look", "Mark", "Pending", "Watched", "base_mark", "vitals_between"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The clocks of the loop thread, the process and the watchdog at one moment; None: not known here."""
+
+    at_ns: int
+    cpu_ns: int | None
+    runqueue_ns: int | None
+    slices: int | None
+    process_ns: int | None
+    own_runqueue_ns: int | None
+    own_switches: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look saw of one loop, all at one moment."""
+
+    at_ns: int
+    due_ns: int
+    reading: Reading
+    stack: Capture | None = None
+    task: CurrentTask = (None, None, ())
+    cpu_ns: int | None = None
+    starved_ns: int = 0
+    """How long the machine did not run the watchdog, although it was ready."""
+
+    @property
+    def late_ns(self) -> int:
+        """How long the watchdog was kept from the GIL."""
+        return max(0, self.at_ns - self.due_ns - self.starved_ns)
+
+
+@dataclass(slots=True)
+class Pending:
+    """The turn under way, as far as it was seen."""
+
+    turn: int
+    since_ns: int
+    exact: bool
+    base: Mark
+    next_sample_ns: int
+    id: str = ""
+    """Given once it is a stall."""
+    samples: list[tuple[Sample, Capture]] = field(default_factory=list)
+    announced_ns: int = 0
+    """How long it had lasted at its latest announcement; 0: none yet."""
+    waiting: Waiting = field(default_factory=Waiting)
+    late_ns: int = 0
+
+    def keep(self, sample: Sample, stack: Capture, at_most: int) -> None:
+        """Add a sample; beyond `at_most` every other one goes, so that what remains still covers the whole stall evenly."""
+        self.samples.append((sample, stack))
+        if len(self.samples) > at_most:
+            del self.samples[-2::-2]
+
+
+@dataclass(slots=True)
+class Watched:
+    """One run of one loop."""
+
+    loop: Any
+    heartbeat: Heartbeat
+    probe: ThreadProbe
+    boundary: frozenset[int]
+    """`id()` of the code objects whose frames run the loop."""
+    began_ns: int
+    pending: Pending | None = None
+    marks: deque[Mark] = field(default_factory=lambda: deque(maxlen=8))
+    failed: bool = False
+    """The watchdog failed on it and leaves it alone."""
+    turn: int = -1
+    """The turn at the last look."""
+    lags_ns: deque[int] = field(default_factory=lambda: deque(maxlen=2048))
+
+
+def base_mark(watched: Watched, since_ns: int) -> Mark | None:
+    """The latest mark before `since_ns`, else the earliest there is; None: there is none."""
+    before = [mark for mark in watched.marks if mark.at_ns <= since_ns]
+    return before[-1] if before else next(iter(watched.marks), None)
+
+
+def vitals_between(pending: Pending, end: Mark) -> Vitals:
+    """What the clocks say of the time between a stall's base mark and `end`."""
+    base = pending.base
+    cpu, process = _grown(base.cpu_ns, end.cpu_ns), _grown(base.process_ns, end.process_ns)
+    return Vitals(
+        wall_ns=end.at_ns - base.at_ns,
+        cpu_ns=cpu,
+        runqueue_ns=_grown(base.runqueue_ns, end.runqueue_ns),
+        other_cpu_ns=None if cpu is None or process is None else max(0, process - cpu),
+        watchdog_late_ns=pending.late_ns,
+        watchdog_runqueue_ns=_grown(base.own_runqueue_ns, end.own_runqueue_ns),
+        watchdog_switches=_grown(base.own_switches, end.own_switches),
+    )
+
+
+def _grown(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else max(0, after - before)
