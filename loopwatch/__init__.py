@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from loopwatch.allowing import allow
     from loopwatch.errors import LoopwatchError, SettingError
-    from loopwatch.records import Cause, Frame, Incident, LoopInfo, LoopStats, Origin, RequestInfo, Share, Stall, Waiting
+    from loopwatch.records import (
+        Cause,
+        Frame,
+        Incident,
+        LoopInfo,
+        LoopStats,
+        Origin,
+        RequestInfo,
+        Share,
+        Stall,
+        Waiting,
+    )
     from loopwatch.watch import Watch, disable, enable, watching
 
     __version__: str

@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from loopwatch.errors import SettingError
 from loopwatch.probes import allowances
@@ -31,19 +31,27 @@ class allow:  # noqa: N801 - used as a verb: `with loopwatch.allow("warm-up"):`
 
     def __init__(self, reason: str, up_to_ms: float | None = None) -> None:
         if not isinstance(reason, str) or not reason.strip():
-            raise SettingError(f"invalid reason {reason!r} for loopwatch.allow(); say in words why blocking is expected here")
-        if up_to_ms is not None and (isinstance(up_to_ms, bool) or not isinstance(up_to_ms, int | float) or up_to_ms <= 0):
-            raise SettingError(f"invalid up_to_ms {up_to_ms!r} for loopwatch.allow(); give milliseconds above 0, or None")
+            raise SettingError(
+                f"invalid reason {reason!r} for loopwatch.allow(); say in words why blocking is expected here"
+            )
+        if up_to_ms is not None and (
+            isinstance(up_to_ms, bool) or not isinstance(up_to_ms, int | float) or up_to_ms <= 0
+        ):
+            raise SettingError(
+                f"invalid up_to_ms {up_to_ms!r} for loopwatch.allow(); give milliseconds above 0, or None"
+            )
         self.reason = reason
         self.up_to_ms = up_to_ms
         self._up_to_ns = None if up_to_ms is None else int(up_to_ms * 1e6)
         self._entries: list[allowances.Entry] = []
 
-    def __enter__(self) -> "allow":
+    def __enter__(self) -> Self:
         self._entries.append(allowances.enter(self.reason, self._up_to_ns))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         # Interleaved tasks may leave in any order: each ends its own entry.
         mine = allowances.Entry("", None)
         for entry in reversed(self._entries):

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["Attachment", "LOOP_CODES", "running_loops"]
+__all__ = ["LOOP_CODES", "Attachment", "running_loops"]
 
 Started = Callable[[Any], Any]
 Stopped = Callable[[Any], None]

@@ -136,7 +136,10 @@ class Outlet:
             self._failures += 1
             if self._failures >= FAILURES_ALLOWED:
                 self._off = True
-                say(f"loopwatch: sink {describe_sink(self.sink)} is switched off after it raised {self._failures} times in a row: {error!r}")
+                say(
+                    f"loopwatch: sink {describe_sink(self.sink)} is switched off "
+                    f"after it raised {self._failures} times in a row: {error!r}"
+                )
         else:
             self._failures = 0
 
@@ -147,7 +150,9 @@ class Limiter:
     What was announced while it lasted is always told when it has ended. Used by one thread.
     """
 
-    def __init__(self, burst: int = 5, per_s: float = 60.0, fingerprints: int = 2000, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, burst: int = 5, per_s: float = 60.0, fingerprints: int = 2000, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._burst = burst
         self._per_s = per_s
         self._fingerprints = fingerprints

@@ -21,13 +21,13 @@ from loopwatch.attach import Attachment
 from loopwatch.clocks import SystemClock
 from loopwatch.delivery import Outlet, Queue, say
 from loopwatch.loops import Loops
+from loopwatch.observations import Observation
 from loopwatch.probes import allowances
 from loopwatch.probes.code import Resolver
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture
 from loopwatch.probes.threads import ThreadProbe
-from loopwatch.observations import Observation
 from loopwatch.records import Frame
 from loopwatch.schedule import Limits, limits_of
 from loopwatch.settings import Settings
@@ -83,7 +83,9 @@ class Engine:
             stall_ids=stall_ids(secrets.token_hex(5) + "-"),
             report_failure=self._failed,
         )
-        self.loops = Loops(self.watchdog, lambda: bool(self._subscribers), self._loop_came, self._loop_went, self._failed)
+        self.loops = Loops(
+            self.watchdog, lambda: bool(self._subscribers), self._loop_came, self._loop_went, self._failed
+        )
 
     # ── subscribing: any thread ─────────────────────────────────────────────────────────────────────────────────
 
@@ -120,12 +122,7 @@ class Engine:
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=self._after_fork)
         self._garbage.install()
-        # Through lambdas: after a fork the same wrappers must reach the child's own loops.
-        self._attachment = Attachment(
-            lambda loop: self.loops.started(loop),
-            lambda watched: self.loops.stopped(watched),
-            lambda loop: self.loops.closing(loop),
-        )
+        self._attachment = Attachment(self._loop_starts, self._loop_stopped, self._loop_closes)
         self._attachment.install()
         atexit.register(self._at_exit)
         self.loops.adopt_running()
@@ -142,6 +139,17 @@ class Engine:
         self.loops.runs.clear()
 
     # ── loops come and go: their own threads ────────────────────────────────────────────────────────────────────
+
+    # These three and not the methods of `loops` itself: after a fork the wrappers must reach the child's own loops.
+
+    def _loop_starts(self, loop: Any) -> Watched | None:
+        return self.loops.started(loop)
+
+    def _loop_stopped(self, watched: Watched | None) -> None:
+        self.loops.stopped(watched)
+
+    def _loop_closes(self, loop: Any) -> None:
+        self.loops.closing(loop)
 
     def _loop_came(self) -> None:
         self._start_threads()
@@ -165,7 +173,9 @@ class Engine:
         due = time.monotonic_ns()
         while True:
             try:
-                command = bell.get(timeout=max(0.0, (due - time.monotonic_ns()) / 1e9) if self.watchdog.watched else None)
+                command = bell.get(
+                    timeout=max(0.0, (due - time.monotonic_ns()) / 1e9) if self.watchdog.watched else None
+                )
             except Empty:
                 due = look(due)
                 continue
@@ -227,7 +237,7 @@ class Engine:
         if not self._delivery.join(deadline):
             return False
         outlets = [outlet for subscriber in self._subscribers for outlet in subscriber.outlets]
-        return all([outlet.queue.join(deadline) for outlet in outlets])
+        return all(outlet.queue.join(deadline) for outlet in outlets)
 
     def _at_exit(self) -> None:
         self.flush(EXIT_PATIENCE_S)

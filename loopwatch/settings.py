@@ -99,7 +99,11 @@ def find_project(start: Path | None = None) -> tuple[str, Mapping[str, Any]]:
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     names = {field.name for field in fields(Settings)}
-    found = {key[len(ENVIRONMENT_PREFIX) :].lower(): text for key, text in environ.items() if key.startswith(ENVIRONMENT_PREFIX)}
+    found = {
+        key[len(ENVIRONMENT_PREFIX) :].lower(): text
+        for key, text in environ.items()
+        if key.startswith(ENVIRONMENT_PREFIX)
+    }
     # Other LOOPWATCH_* variables may belong to a launcher or to a test suite: not ours to refuse.
     return {name: text for name, text in found.items() if name in names and text.strip()}
 

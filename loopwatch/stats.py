@@ -49,7 +49,8 @@ def stats_of(
     measured = {(run.info.backend, run.info.thread_id): (run.info, _measure(run, tallies)) for run in runs}
     cost_ms = None if cost_cpu_ns is None else cost_cpu_ns / 1e6
     loops = tuple(
-        _stats(info, one, [tallies.get(key, Tally())], samples=0, dropped=0, cost_ms=None) for key, (info, one) in measured.items()
+        _stats(info, one, [tallies.get(key, Tally())], samples=0, dropped=0, cost_ms=None)
+        for key, (info, one) in measured.items()
     )
     every = [one for _, one in measured.values()]
     total = _Measured(

@@ -87,7 +87,9 @@ class Watch:
             SettingError: there is no sink of that name.
         """
         if not callable(sink) and sink not in named_sinks():
-            raise SettingError(f"invalid sink {sink!r}; give a callable that takes a Stall, or one of: {', '.join(named_sinks())}")
+            raise SettingError(
+                f"invalid sink {sink!r}; give a callable that takes a Stall, or one of: {', '.join(named_sinks())}"
+            )
         self.outlets = [*self.outlets, _outlet(sink)]
 
     def close(self) -> None:
@@ -195,7 +197,9 @@ def _refuse_unavailable(settings: Settings) -> None:
             sink_called(sink)
     for name in ("session", "sentinel"):
         if getattr(settings, name):
-            raise SettingError(f"invalid {name} {getattr(settings, name)!r}; this version has no {name} yet: leave it out")
+            raise SettingError(
+                f"invalid {name} {getattr(settings, name)!r}; this version has no {name} yet: leave it out"
+            )
 
 
 def disable() -> None:

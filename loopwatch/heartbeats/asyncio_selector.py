@@ -28,7 +28,19 @@ MAX_FINISHED = 4096
 class SelectorHeartbeat:
     """The heartbeat of a loop with a `_selector`. Implements `Heartbeat`."""
 
-    __slots__ = ("_adopted", "_bound", "_busy_ns", "_had_own", "_hook", "_loop", "_original", "_turns", "info", "limit_ns", "since")
+    __slots__ = (
+        "_adopted",
+        "_bound",
+        "_busy_ns",
+        "_had_own",
+        "_hook",
+        "_loop",
+        "_original",
+        "_turns",
+        "info",
+        "limit_ns",
+        "since",
+    )
     records_turns = True
 
     def __init__(self, loop: Any, info: LoopInfo, limit_ns: int, adopted: bool = False) -> None:

@@ -61,7 +61,7 @@ def describe(loop: Any) -> LoopInfo:
 
 
 def backend_name(loop_type: type) -> str:
-    """"asyncio" or "uvloop" for these and their subclasses, else the top module of the loop's class."""
+    """ "asyncio" or "uvloop" for these and their subclasses, else the top module of the loop's class."""
     tops = [base.__module__.partition(".")[0] for base in loop_type.__mro__ if base is not object]
     for known in ("uvloop", "asyncio"):
         # Every loop derives from asyncio.AbstractEventLoop: asyncio itself counts only if nothing else claims it.

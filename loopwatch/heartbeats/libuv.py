@@ -19,8 +19,8 @@ import time
 from collections import deque
 from typing import Any
 
-from loopwatch.probes.threads import ThreadProbe
 from loopwatch.observations import Reading, Turn
+from loopwatch.probes.threads import ThreadProbe
 from loopwatch.records import LoopInfo
 
 __all__ = ["LibuvHeartbeat"]

@@ -6,7 +6,10 @@ __all__ = ["advise"]
 
 BY_CALL: tuple[tuple[str, str], ...] = (
     ("time.sleep", "Use `await asyncio.sleep(...)`."),
-    ("requests.", "Use an async client (httpx.AsyncClient, aiohttp), or `await anyio.to_thread.run_sync(...)`; in FastAPI a plain `def` endpoint runs in a thread by itself."),
+    (
+        "requests.",
+        "Use an async client (httpx.AsyncClient, aiohttp), or `await anyio.to_thread.run_sync(...)`; in FastAPI a plain `def` endpoint runs in a thread by itself.",
+    ),
     ("httpx.", "Use httpx.AsyncClient and await it."),
     ("urllib", "Use an async client such as httpx.AsyncClient, or `await anyio.to_thread.run_sync(...)`."),
     ("http.client.", "Use an async client such as httpx.AsyncClient, or `await anyio.to_thread.run_sync(...)`."),

@@ -28,18 +28,26 @@ def suspended(observation: Observation) -> Verdict | None:
     """A debugger held the thread, or nothing in the whole process ran."""
     held = sum(1 for sample in observation.samples if _at_breakpoint(sample))
     if held and held * 2 >= len(observation.samples):
-        return Verdict(Cause.SUSPENDED, f"a debugger held the thread in {held} of {len(observation.samples)} samples", 0.95)
+        return Verdict(
+            Cause.SUSPENDED, f"a debugger held the thread in {held} of {len(observation.samples)} samples", 0.95
+        )
     weights, vitals = weigh(observation), observation.vitals
     if vitals is None or weights.cpu_ns is None or vitals.other_cpu_ns is None:
         return None
     late = vitals.watchdog_late_ns
-    if late < MOST * weights.duration_ns or _cpu_of_all(observation) > STILL * late or (weights.runqueue_ns or 0) > MOST * late:
+    if (
+        late < MOST * weights.duration_ns
+        or _cpu_of_all(observation) > STILL * late
+        or (weights.runqueue_ns or 0) > MOST * late
+    ):
         return None
     waits = vitals.watchdog_switches
     if waits is None or waits > 0.5 * late / observation.switch_interval_ns:
         return None  # the watchdog waited for the GIL, once per switch interval: something kept it
     return Verdict(
-        Cause.SUSPENDED, f"no thread of the process ran for {_ms(late)}, and the watchdog was not waiting for anything", 0.9
+        Cause.SUSPENDED,
+        f"no thread of the process ran for {_ms(late)}, and the watchdog was not waiting for anything",
+        0.9,
     )
 
 
@@ -131,7 +139,9 @@ def _steps(observation: Observation) -> tuple[int, int] | None:
 
 def _who(observation: Observation) -> str:
     """The coroutines, or the innermost user functions, that the samples found running."""
-    names = Counter(sample.task or (sample.stack[-1].function if sample.stack else "C code") for sample in observation.samples)
+    names = Counter(
+        sample.task or (sample.stack[-1].function if sample.stack else "C code") for sample in observation.samples
+    )
     return ", ".join(name for name, _ in names.most_common(3))
 
 
@@ -147,7 +157,11 @@ def own_doing(observation: Observation) -> Verdict | None:
     cause, taken = times.most_common(1)[0]
     agreeing = sum(1 for part in parts_of(observation) if mechanism_of(part, observation) == cause)
     share = taken / max(1, observation.duration_ns)
-    return Verdict(cause, _sentence(cause, weights, agreeing, observation), round(_confidence(cause, weights) * min(1.0, share + 0.3), 2))
+    return Verdict(
+        cause,
+        _sentence(cause, weights, agreeing, observation),
+        round(_confidence(cause, weights) * min(1.0, share + 0.3), 2),
+    )
 
 
 def _sentence(cause: Cause, weights: Weights, agreeing: int, observation: Observation) -> str:
@@ -156,9 +170,17 @@ def _sentence(cause: Cause, weights: Weights, agreeing: int, observation: Observ
         if weights.cpu_ns is not None
         else "this platform has no CPU clock for threads"
     )
-    calls = Counter(s.syscall.name for s in observation.samples if s.syscall is not None and s.syscall.name != "running")
-    call = f", most often in {calls.most_common(1)[0][0]}" if calls and cause not in (Cause.PYTHON, Cause.NATIVE) else ""
-    late = f"; the GIL was kept for {_ms(weights.late_ns)}" if cause is Cause.NATIVE and weights.late_ns > 15_000_000 else ""
+    calls = Counter(
+        s.syscall.name for s in observation.samples if s.syscall is not None and s.syscall.name != "running"
+    )
+    call = (
+        f", most often in {calls.most_common(1)[0][0]}" if calls and cause not in (Cause.PYTHON, Cause.NATIVE) else ""
+    )
+    late = (
+        f"; the GIL was kept for {_ms(weights.late_ns)}"
+        if cause is Cause.NATIVE and weights.late_ns > 15_000_000
+        else ""
+    )
     return f"{clock}; {agreeing} of {len(observation.samples)} samples say {cause.value}{call}{late}"
 
 

@@ -27,6 +27,7 @@ _BY_TARGET = {"socket": Cause.NETWORK, "file": Cause.DISK, "pipe": Cause.DISK}
 _READS = frozenset({"read", "write", "readv", "writev", "poll", "ppoll"})
 _SLEEPS = frozenset({"select", "pselect6", "poll", "ppoll", "pause", "rt_sigtimedwait"})
 
+
 def mechanism_of(part: Part, observation: Observation) -> Cause:
     """The cause of this part of the stall's time."""
     computing = _computing(part, observation)

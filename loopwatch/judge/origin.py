@@ -165,4 +165,7 @@ def _same_until(stack: Sequence[Frame], other: Sequence[Frame], depth: int) -> b
     """Whether two stacks agree down to `depth`: callers on the same line, and the same function there."""
     if len(stack) <= depth or stack[depth].function != other[depth].function or stack[depth].file != other[depth].file:
         return False
-    return all(a.line == b.line and a.function == b.function and a.file == b.file for a, b in zip(stack[:depth], other[:depth], strict=False))
+    return all(
+        a.line == b.line and a.function == b.function and a.file == b.file
+        for a, b in zip(stack[:depth], other[:depth], strict=False)
+    )

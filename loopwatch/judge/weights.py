@@ -71,7 +71,9 @@ def parts_of(observation: Observation) -> tuple[Part, ...]:
         before, start = sample, sample.at_ns
     if parts and observation.end_ns > start:
         last = parts[-1]
-        parts[-1] = Part(last.sample, last.wall_ns + observation.end_ns - start, last.cpu_ns, last.runqueue_ns, last.other_cpu_ns)
+        parts[-1] = Part(
+            last.sample, last.wall_ns + observation.end_ns - start, last.cpu_ns, last.runqueue_ns, last.other_cpu_ns
+        )
     return tuple(parts)
 
 

@@ -52,7 +52,9 @@ def within(thread_id: int, start_ns: int, end_ns: int) -> tuple[Allowance, ...]:
     return tuple(
         Allowance(entry.reason, entry.thread_id, entry.task_id, entry.start_ns, entry.end_ns, entry.up_to_ns)
         for entry in entries.values()
-        if entry.thread_id == thread_id and entry.start_ns < end_ns and (entry.end_ns is None or entry.end_ns > start_ns)
+        if entry.thread_id == thread_id
+        and entry.start_ns < end_ns
+        and (entry.end_ns is None or entry.end_ns > start_ns)
     )
 
 

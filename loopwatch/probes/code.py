@@ -27,7 +27,15 @@ MAX_CACHED = 20_000
 MAX_TEXT = 240
 """Characters of source or expression kept: a line may be a megabyte of data."""
 
-_CHECKPOINTS = ("CALL", "PRECALL", "RESUME", "JUMP_BACKWARD", "INSTRUMENTED_CALL", "INSTRUMENTED_RESUME", "INSTRUMENTED_JUMP_B")
+_CHECKPOINTS = (
+    "CALL",
+    "PRECALL",
+    "RESUME",
+    "JUMP_BACKWARD",
+    "INSTRUMENTED_CALL",
+    "INSTRUMENTED_RESUME",
+    "INSTRUMENTED_JUMP_B",
+)
 _LONG_OPERATIONS = frozenset(
     "BINARY_OP CONTAINS_OP COMPARE_OP BINARY_SLICE STORE_SLICE LIST_EXTEND SET_UPDATE DICT_UPDATE DICT_MERGE BUILD_STRING "
     "FORMAT_VALUE FORMAT_SIMPLE FORMAT_WITH_SPEC UNPACK_SEQUENCE UNPACK_EX UNARY_NEGATIVE UNARY_NOT BINARY_SUBSCR".split()
@@ -90,7 +98,9 @@ def _position(code: CodeType, offset: int) -> tuple[int, int | None, int | None,
     index = max(offset, 0) // 2
     line, end_line, column, end_column = next(islice(code.co_positions(), index, None), (None, None, None, None))
     if line is None:
-        lines = [start_line for start, _, start_line in code.co_lines() if start_line is not None and start <= max(offset, 0)]
+        lines = [
+            start_line for start, _, start_line in code.co_lines() if start_line is not None and start <= max(offset, 0)
+        ]
         line = lines[-1] if lines else code.co_firstlineno
     return line, end_line, column, end_column
 

@@ -9,7 +9,7 @@ _PREFIXES = {"socket:": "socket", "pipe:": "pipe", "anon_inode:[eventpoll]": "ev
 
 
 def kind_of(descriptor: int) -> str | None:
-    """"socket", "pipe", "file", "eventpoll" or "other"; None where it is closed or procfs is missing."""
+    """ "socket", "pipe", "file", "eventpoll" or "other"; None where it is closed or procfs is missing."""
     try:
         target = os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError:

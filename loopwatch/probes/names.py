@@ -10,11 +10,21 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 __all__ = ["kind_of_code", "resolve_name"]
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_GENERATED = ("__create_fn__.<locals>.", "__init__", "__repr__", "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__")
+_GENERATED = (
+    "__create_fn__.<locals>.",
+    "__init__",
+    "__repr__",
+    "__eq__",
+    "__lt__",
+    "__le__",
+    "__gt__",
+    "__ge__",
+    "__hash__",
+)
 
 
 def kind_of_code(code: CodeType, module: str | None) -> str:
-    """"app", "library", "stdlib" or "loopwatch"."""
+    """ "app", "library", "stdlib" or "loopwatch"."""
     file = code.co_filename
     if file.startswith("<"):
         return _kind_without_file(file, code.co_qualname)
@@ -34,7 +44,11 @@ def _kind_of_file(file: str) -> str:
     path = os.path.abspath(file)
     if path.startswith(_OWN) and not path.startswith(_OWN + "demo" + os.sep):
         return "loopwatch"
-    if path.startswith(_site_folders()) or f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path:
+    if (
+        path.startswith(_site_folders())
+        or f"{os.sep}site-packages{os.sep}" in path
+        or f"{os.sep}dist-packages{os.sep}" in path
+    ):
         return "library"
     if path.startswith(_stdlib_folders()):
         return "stdlib"
@@ -44,7 +58,12 @@ def _kind_of_file(file: str) -> str:
 
 @lru_cache(maxsize=1)
 def _site_folders() -> tuple[str, ...]:
-    folders = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages(), site.getusersitepackages()}
+    folders = {
+        sysconfig.get_path("purelib"),
+        sysconfig.get_path("platlib"),
+        *site.getsitepackages(),
+        site.getusersitepackages(),
+    }
     return tuple(os.path.join(folder, "") for folder in folders if folder)
 
 

@@ -103,7 +103,12 @@ def _path_of_endpoint(routes: Any, endpoint: Any) -> str | None:
 def _mount(scope: dict[Any, Any]) -> str:
     """The prefix under which a sub-application is mounted, as a template: a value that filled a parameter is taken out."""
     root, outer = scope.get("root_path"), scope.get("app_root_path", "")
-    if not isinstance(root, str) or not isinstance(outer, str) or not root.startswith(outer) or "app_root_path" not in scope:
+    if (
+        not isinstance(root, str)
+        or not isinstance(outer, str)
+        or not root.startswith(outer)
+        or "app_root_path" not in scope
+    ):
         return ""
     names = {str(value): name for name, value in scope.get("path_params", {}).items() if type(value) in (str, int)}
     parts = root[len(outer) :].split("/")

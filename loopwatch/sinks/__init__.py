@@ -30,7 +30,9 @@ def sink_called(name: str) -> Sink:
         from loopwatch.sinks.logging import LoggingSink
 
         return LoggingSink()
-    raise SettingError(f"unknown sink {name!r}; there are: {', '.join(named_sinks())}; or pass a callable that takes a Stall")
+    raise SettingError(
+        f"unknown sink {name!r}; there are: {', '.join(named_sinks())}; or pass a callable that takes a Stall"
+    )
 
 
 def describe_sink(sink: Any) -> str:

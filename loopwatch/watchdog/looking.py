@@ -273,7 +273,9 @@ class Watchdog:
     def _give_up(self, watched: Watched, error: Exception) -> None:
         watched.failed = True
         watched.pending = None
-        self._report_failure(f"watching the {watched.heartbeat.info.backend} loop of thread {watched.heartbeat.info.thread!r}: {error!r}")
+        self._report_failure(
+            f"watching the {watched.heartbeat.info.backend} loop of thread {watched.heartbeat.info.thread!r}: {error!r}"
+        )
 
 
 def stall_ids(prefix: str) -> Iterable[str]:

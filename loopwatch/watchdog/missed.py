@@ -25,7 +25,9 @@ FEW_TURNS = 3
 """Turns among which burned CPU may still be one stall."""
 
 
-def kept_waiting(watched: Watched, turn: Turn, late: Iterable[Window], limits: Limits, mark: Mark | None) -> Turn | None:
+def kept_waiting(
+    watched: Watched, turn: Turn, late: Iterable[Window], limits: Limits, mark: Mark | None
+) -> Turn | None:
     """A long wait is lost time if it ended as the watchdog, too, got the GIL back, and was spent waiting for it."""
     slack = int(SETTLE_SWITCHES * sys.getswitchinterval() * 1e9)
     for due, woke in late:
