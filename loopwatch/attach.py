@@ -39,7 +39,7 @@ class Attachment:
         self._wrap(asyncio.BaseEventLoop)
         for loop_class in _subclasses(root):
             self._wrap(loop_class)
-        self._replace(root, "__init_subclass__", classmethod(self._on_subclass))
+        self._replace(root, "__init_subclass__", classmethod(_announcing(self._wrap)))
 
     def uninstall(self) -> None:
         """Put everything back that is still ours, latest first."""
@@ -51,10 +51,6 @@ class Attachment:
                 delattr(owner, name)
             else:
                 setattr(owner, name, before)
-
-    def _on_subclass(self, loop_class: type, **kwargs: Any) -> None:
-        super(asyncio.AbstractEventLoop, loop_class).__init_subclass__(**kwargs)
-        self._wrap(loop_class)
 
     def _wrap(self, loop_class: type) -> None:
         run_forever = getattr(loop_class, "run_forever", None)
@@ -76,6 +72,14 @@ class Attachment:
 
 
 _MISSING = object()
+
+
+def _announcing(wrap: Callable[[type], None]) -> Callable[..., None]:
+    def __init_subclass__(loop_class: type, **kwargs: Any) -> None:  # noqa: N807 - it takes that method's place
+        super(asyncio.AbstractEventLoop, loop_class).__init_subclass__(**kwargs)  # type: ignore[misc]  # it is one
+        wrap(loop_class)
+
+    return __init_subclass__
 
 
 def _watched(original: Callable[..., Any], started: Started, stopped: Stopped) -> Callable[..., Any]:
@@ -102,7 +106,8 @@ def _closing(original: Callable[..., Any], closing: Callable[[Any], None]) -> Ca
 
 
 def _subclasses(loop_class: type) -> Iterator[type]:
-    for one in loop_class.__subclasses__():
+    subclasses: list[type] = loop_class.__subclasses__()
+    for one in subclasses:
         yield one
         yield from _subclasses(one)
 

@@ -51,12 +51,17 @@ class Queue:
         self._items.put(item)
         return True
 
-    def start(self) -> None:
-        """Start the thread, if it does not run."""
+    def start(self) -> bool:
+        """Start the thread, if it does not run; False where the interpreter is shutting down and starts no more threads."""
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    return False
+                self._thread = thread
+            return True
 
     def stop(self, timeout_s: float) -> bool:
         """End the thread when it has handled what is queued; False if it needs longer than that."""
@@ -122,8 +127,9 @@ class Outlet:
         limited = stall if self._limiter is None else self._limiter.pass_on(stall)
         if limited is None or self._off:
             return
-        self.queue.start()
-        if not self.queue.put(limited) and self.queue.dropped > 2 * self._said_dropped:
+        if not self.queue.start():
+            self._deliver(limited)
+        elif not self.queue.put(limited) and self.queue.dropped > 2 * self._said_dropped:
             self._said_dropped = self.queue.dropped
             say(f"loopwatch: sink {describe_sink(self.sink)} is too slow; {self.queue.dropped} stalls dropped so far")
 

@@ -97,6 +97,8 @@ class Engine:
             self._apply_limits()
             if first:
                 self._install()
+            elif self._thread is not None:
+                self._start_threads()  # those of its sinks
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Stop watching for `subscriber`; the last one takes everything away."""
@@ -163,6 +165,9 @@ class Engine:
     def _start_threads(self) -> None:
         with self._lock:
             self._delivery.start()
+            for subscriber in self._subscribers:
+                for outlet in subscriber.outlets:
+                    outlet.queue.start()  # now: at the interpreter's exit, when the last stall comes, it would be too late
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch_loops, name="loopwatch-watchdog", daemon=True)
                 self._thread.start()

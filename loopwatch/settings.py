@@ -167,7 +167,7 @@ def _path(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, str | os.PathLike) and str(value).strip():
-        return os.fspath(value)  # type: ignore[return-value]  # a bytes path is not a str | PathLike[str]
+        return os.fspath(value)
     raise ValueError("give a file's path")
 
 

@@ -8,7 +8,10 @@ BY_CALL: tuple[tuple[str, str], ...] = (
     ("time.sleep", "Use `await asyncio.sleep(...)`."),
     (
         "requests.",
-        "Use an async client (httpx.AsyncClient, aiohttp), or `await anyio.to_thread.run_sync(...)`; in FastAPI a plain `def` endpoint runs in a thread by itself.",
+        (
+            "Use an async client (httpx.AsyncClient, aiohttp), or `await anyio.to_thread.run_sync(...)`; "
+            "in FastAPI a plain `def` endpoint runs in a thread by itself."
+        ),
     ),
     ("httpx.", "Use httpx.AsyncClient and await it."),
     ("urllib", "Use an async client such as httpx.AsyncClient, or `await anyio.to_thread.run_sync(...)`."),
@@ -38,7 +41,8 @@ BY_CALL: tuple[tuple[str, str], ...] = (
     ("open", "Read and write files in a thread: `await anyio.to_thread.run_sync(...)`, or use anyio.open_file."),
 )
 BY_CAUSE: dict[Cause, str] = {
-    Cause.PYTHON: "Move the work to a process pool or a background worker, do less of it, or yield now and then with `await asyncio.sleep(0)`.",
+    Cause.PYTHON: "Move the work to a process pool or a background worker, do less of it, "
+    "or yield now and then with `await asyncio.sleep(0)`.",
     Cause.NATIVE: "Run it in a thread if it gives up the GIL (hashing, compression, numpy), else in a process pool.",
     Cause.SLEEP: "Wait with `await asyncio.sleep(...)`.",
     Cause.NETWORK: "Use an async client, or run the call in a thread: `await anyio.to_thread.run_sync(...)`.",

@@ -7,7 +7,7 @@ the thread itself did. Every verdict carries the figures that it rests on.
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from loopwatch.judge.mechanism import mechanism_of
+from loopwatch.judge.mechanism import LATE_SWITCHES, mechanism_of
 from loopwatch.judge.weights import Weights, parts_of, weigh
 from loopwatch.observations import Observation, Sample, Verdict
 from loopwatch.records import Cause
@@ -178,7 +178,7 @@ def _sentence(cause: Cause, weights: Weights, agreeing: int, observation: Observ
     )
     late = (
         f"; the GIL was kept for {_ms(weights.late_ns)}"
-        if cause is Cause.NATIVE and weights.late_ns > 15_000_000
+        if cause is Cause.NATIVE and weights.late_ns > LATE_SWITCHES * observation.switch_interval_ns
         else ""
     )
     return f"{clock}; {agreeing} of {len(observation.samples)} samples say {cause.value}{call}{late}"
@@ -199,7 +199,10 @@ def undecided(observation: Observation) -> Verdict:
     elif weights.cpu_ns is None:
         missing = "this platform has no CPU clock for threads, and the frames do not tell"
     else:
-        missing = f"the thread was on the CPU for {_ms(weights.cpu_ns)} of {_ms(weights.duration_ns)}, and neither frames nor system call tell what it waited for"
+        missing = (
+            f"the thread was on the CPU for {_ms(weights.cpu_ns)} of {_ms(weights.duration_ns)}, "
+            "and neither frames nor system call tell what it waited for"
+        )
     return Verdict(Cause.UNKNOWN, missing, 0.0)
 
 

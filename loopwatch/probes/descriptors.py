@@ -1,7 +1,7 @@
 """What a file descriptor of this process is. Linux; None elsewhere."""
 
 import os
-import struct
+import sys
 
 __all__ = ["kind_of", "polled_descriptor"]
 
@@ -29,8 +29,8 @@ def polled_descriptor(address: int) -> int | None:
     except OSError:
         return None
     try:
-        return struct.unpack("i", os.pread(memory, 4, address))[0]
-    except (OSError, struct.error, OverflowError):
+        return int.from_bytes(os.pread(memory, 4, address), sys.byteorder, signed=True)
+    except (OSError, OverflowError):
         return None
     finally:
         os.close(memory)

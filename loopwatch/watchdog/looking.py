@@ -1,4 +1,6 @@
-"""The watchdog. `Watchdog.look` is one look; `loopwatch.engine` runs it on a thread of its own. Rules of that thread:
+"""The watchdog: `Watchdog.look` is one look, which `loopwatch.engine` repeats on a thread of its own.
+
+Rules of that thread:
 
 - first thing after waking it takes the frames, and walks them before anything that may give up the GIL;
 - it calls no sink, reads no source file and runs no code of the watched program;

@@ -1,0 +1,1 @@
+"""What loopwatch costs (`overhead`) and how right it is; run from the root of the repository."""

@@ -1,0 +1,50 @@
+"""asyncio's debug mode: "Executing <Handle ...> took 0.300 seconds", logged after the callback has returned."""
+
+import asyncio
+import logging
+import re
+import time
+
+from benchmarks.accuracy.facts import Report
+
+__all__ = ["detector"]
+
+PLACE = re.compile(r" at ([^ >]+):(\d+)")
+
+
+class _Log(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.reports: list[Report] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        took = re.search(r"took ([\d.]+) seconds", text)
+        if not took:
+            return
+        duration_ms = float(took[1]) * 1000
+        place = PLACE.search(text)
+        start_ns = time.monotonic_ns() - int(duration_ms * 1e6)
+        file, line = (place[1], int(place[2])) if place else (None, None)
+        self.reports.append(Report(start_ns, duration_ms, file, line, timing_exact=True))
+
+
+class _DebugMode:
+    inside = True
+
+    def __init__(self) -> None:
+        self._log = _Log()
+
+    def start(self, threshold_ms: float) -> None:
+        logging.getLogger("asyncio").addHandler(self._log)
+        loop = asyncio.get_running_loop()
+        loop.slow_callback_duration = threshold_ms / 1000
+        loop.set_debug(True)
+
+    def stop(self) -> list[Report]:
+        asyncio.get_running_loop().set_debug(False)
+        return self._log.reports
+
+
+def detector() -> _DebugMode:
+    return _DebugMode()

@@ -1,0 +1,152 @@
+"""Runs one case on one backend with one detector, in this process, and writes the `Outcome` as JSON.
+
+Calibration comes first, then the detector, then an honest warm-up, then the blocker from each of its places, again
+and again, with honest idle time between.
+"""
+
+import asyncio
+import importlib
+import json
+import platform
+import random
+import resource
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.accuracy import adapters, corpus  # noqa: F401  (the corpus registers its cases)
+from benchmarks.accuracy.calibration import calibrated
+from benchmarks.accuracy.case import CASES, Case, Run, Setup, Skip
+from benchmarks.accuracy.facts import Outcome, Report, Truth, outcome_to_json
+from benchmarks.accuracy.places import visit
+
+__all__ = ["Spec", "main"]
+
+WAITS_S = (0.18, 0.38)
+"""How long a wait lasts: anything between, so that no detector's own period fits by chance."""
+IDLE_S = (0.15, 0.45)
+WARM_UP_S = 0.4
+MEMORY_BYTES = 12 << 30
+"""A bound, should a calibration run away."""
+SETTLE_S = 0.6
+"""Longer than any tick-based detector needs to tell of the last stall."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What one process is asked to do."""
+
+    case: str
+    backend: str
+    detector: str
+    threshold_ms: float
+    repeat: int
+    """How often each place is visited."""
+    places: int
+    """At most so many places, in the case's order; 0: all."""
+    seed: int
+    services: dict[str, Any]
+
+
+def main(spec: Spec) -> Outcome:
+    """The outcome, whatever happens."""
+    case = CASES[spec.case]
+    outcome = Outcome(
+        case.name,
+        spec.backend,
+        platform.python_version(),
+        spec.detector,
+        tuple(sorted(case.causes)),
+        case.lines,
+        case.expect,
+        case.operator,
+    )
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    try:
+        _require(case, spec)
+        with ExitStack() as closing:
+            folder = Path(closing.enter_context(tempfile.TemporaryDirectory()))
+            return _watched(spec, case, outcome, Setup(0, spec.services, folder, closing))
+    except Skip as reason:
+        return replace(outcome, skipped=str(reason))
+    except Exception:
+        return replace(outcome, error=traceback.format_exc())
+
+
+def _require(case: Case, spec: Spec) -> None:
+    for name in case.modules:  # imported now, so that no turn pays for it
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise Skip(f"{name} is not installed") from error
+    if case.service and case.service not in spec.services:
+        raise Skip(f"no {case.service} server here")
+
+
+def _watched(spec: Spec, case: Case, outcome: Outcome, setup: Setup) -> Outcome:
+    data, size = calibrated(case, setup)
+    detector = adapters.load(spec.detector)
+    if not detector.inside:
+        detector.start(spec.threshold_ms)
+    with asyncio.Runner(loop_factory=_loop_factory(spec.backend)) as runner:
+        truths, reports = runner.run(_session(spec, case, data, size, detector))
+    if not detector.inside:
+        reports = detector.stop()
+    return replace(outcome, truths=tuple(truths), reports=tuple(reports), size=size or None)
+
+
+def _loop_factory(backend: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if backend == "asyncio":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+async def _session(
+    spec: Spec, case: Case, data: Any, size: int, detector: adapters.Detector
+) -> tuple[list[Truth], list[Report]]:
+    source = random.Random(f"{spec.seed} {spec.case}")
+    if detector.inside:
+        detector.start(spec.threshold_ms)
+    places = case.places[: spec.places or None]
+    await _warm_up(places)
+    runs: list[Run] = []  # all are kept to the end: freeing a large result is not to be part of a later turn
+    for _ in range(spec.repeat):
+        for place in places:
+            await _idle(source)
+            run = Run(place, data, size, source.uniform(*WAITS_S), spec.services)
+            runs.append(run)
+            if case.prepare:
+                run.given = await asyncio.get_running_loop().run_in_executor(None, case.prepare, run)
+            await visit(place, case.body, run)
+    await asyncio.sleep(SETTLE_S)
+    reports = detector.stop() if detector.inside else []
+    return [truth for run in runs for truth in run.truths], reports
+
+
+async def _warm_up(places: tuple[str, ...]) -> None:
+    """Runs every place once with nothing to do, and lets the detector find its feet."""
+    for place in places:
+        if place != "task":
+            await visit(place, lambda run: None, Run(place, None, 0, 0.0, {}))
+    await asyncio.sleep(WARM_UP_S)
+
+
+async def _idle(source: random.Random) -> None:
+    """An idle loop, or one that ticks: detectors that count turns see the two differently."""
+    left, ticking = source.uniform(*IDLE_S), source.random() < 0.5
+    while ticking and left > 0.02:
+        await asyncio.sleep(0.02)
+        left -= 0.02
+    await asyncio.sleep(left)
+
+
+if __name__ == "__main__":
+    result = main(Spec(**json.loads(sys.argv[1])))
+    Path(sys.argv[2]).write_text(json.dumps(outcome_to_json(result)))

@@ -1,0 +1,7 @@
+"""`python -m loopwatch`."""
+
+import sys
+
+from loopwatch.cli import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""An application in three layers, one file each; the deepest one blocks."""

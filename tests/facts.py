@@ -1,0 +1,217 @@
+"""Hand-made facts, with what a test does not care about filled in.
+
+Times are milliseconds, and count from the start of the stall: `at_ms=50` is 50 ms into it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from loopwatch.observations import Allowance, Collection, Observation, Sample, Syscall, Vitals
+from loopwatch.records import Cause, Frame, LoopInfo, Origin, RequestInfo, Share, Stall, Waiting
+
+__all__ = [
+    "LOOP",
+    "START_NS",
+    "allowance",
+    "at_ns",
+    "call",
+    "collection",
+    "frame",
+    "library",
+    "observation",
+    "ongoing",
+    "origin",
+    "sample",
+    "samples",
+    "share",
+    "stall",
+    "vitals",
+]
+
+START_NS = 1_000_000_000_000
+"""Of every stall, on the monotonic clock."""
+LOOP = LoopInfo(backend="asyncio", thread="MainThread", thread_id=7, native_id=77, pid=777)
+STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at_ns(at_ms: float) -> int:
+    """So many milliseconds into the stall, on the monotonic clock."""
+    return START_NS + ns(at_ms)
+
+
+def ns(ms: float | None) -> Any:
+    """Nanoseconds; None stays None: not known."""
+    return None if ms is None else round(ms * 1e6)
+
+
+# ── raw facts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def frame(function: str = "handler", line: int = 10, **fields: Any) -> Frame:
+    """A frame of the user's code."""
+    return Frame(**{"file": "/srv/shop.py", "module": "shop", "function": function, "line": line, **fields})
+
+
+def library(dotted: str = "requests.api.get", line: int = 73, **fields: Any) -> Frame:
+    """A frame of an installed library's code: `module.function`."""
+    module, _, function = dotted.rpartition(".")
+    file = f"/env/site-packages/{module.replace('.', '/')}.py"
+    return frame(function, line, **{"file": file, "module": module, "kind": "library", **fields})
+
+
+def call(name: str, target: str | None = None) -> Syscall:
+    """A system call, and what its file descriptor is."""
+    return Syscall(name, target)
+
+
+def sample(
+    at_ms: float = 50,
+    *stack: Frame,
+    late_ms: float = 0,
+    cpu_ms: float | None = None,
+    runqueue_ms: float | None = None,
+    process_cpu_ms: float | None = None,
+    **fields: Any,
+) -> Sample:
+    """One sample; its clocks say what they had counted since the stall began. Without a stack: of `handler`."""
+    return Sample(
+        at_ns=at_ns(at_ms),
+        late_ns=ns(late_ms),
+        stack=stack or (frame(),),
+        cpu_ns=ns(cpu_ms),
+        runqueue_ns=ns(runqueue_ms),
+        process_cpu_ns=ns(process_cpu_ms),
+        **fields,
+    )
+
+
+def samples(
+    *stack: Frame,
+    until_ms: float = 400,
+    every_ms: float = 50,
+    cpu: float | None = None,
+    others: float = 0.0,
+    runqueue: float | None = None,
+    **fields: Any,
+) -> tuple[Sample, ...]:
+    """Samples at equal distances, on whose clocks the thread takes such shares of the wall time."""
+    times = [every_ms * number for number in range(1, int(until_ms / every_ms) + 1)]
+    return tuple(
+        sample(
+            at,
+            *stack,
+            cpu_ms=None if cpu is None else cpu * at,
+            process_cpu_ms=None if cpu is None else (cpu + others) * at,
+            runqueue_ms=None if runqueue is None else runqueue * at,
+            **fields,
+        )
+        for at in times
+    )
+
+
+def vitals(
+    wall_ms: float = 400,
+    cpu_ms: float | None = None,
+    runqueue_ms: float | None = None,
+    other_cpu_ms: float | None = None,
+    late_ms: float = 0,
+    switches: int | None = None,
+) -> Vitals:
+    """What the machine says of the whole stall; `switches` are the watchdog's."""
+    return Vitals(
+        wall_ns=ns(wall_ms),
+        cpu_ns=ns(cpu_ms),
+        runqueue_ns=ns(runqueue_ms),
+        other_cpu_ns=ns(other_cpu_ms),
+        watchdog_late_ns=ns(late_ms),
+        watchdog_switches=switches,
+    )
+
+
+def collection(from_ms: float, to_ms: float) -> Collection:
+    """A full collection by the garbage collector."""
+    return Collection(at_ns(from_ms), at_ns(to_ms), generation=2, collected=1000)
+
+
+def allowance(from_ms: float, to_ms: float | None = None, **fields: Any) -> Allowance:
+    """An allowance of no task, for any length, under way where `to_ms` is None."""
+    end_ns = None if to_ms is None else at_ns(to_ms)
+    defaults = {"reason": "warm-up", "thread_id": LOOP.thread_id, "task_id": None, "up_to_ns": None}
+    return Allowance(start_ns=at_ns(from_ms), end_ns=end_ns, **{**defaults, **fields})
+
+
+def observation(*seen: Sample, duration_ms: float = 400, **fields: Any) -> Observation:
+    """A stall that has ended, exactly timed."""
+    defaults = {
+        "id": "stall-1",
+        "ongoing": False,
+        "started_at": STARTED_AT,
+        "start_ns": START_NS,
+        "end_ns": at_ns(duration_ms),
+        "exact": True,
+        "loop": LOOP,
+        "samples": seen,
+    }
+    return Observation(**{**defaults, **fields})
+
+
+# ── judged facts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def origin(function: str = "handler", line: int = 10, **fields: Any) -> Origin:
+    """A line of the user's code, for certain."""
+    defaults = {
+        "file": "/srv/shop.py",
+        "end_line": line,
+        "column": 4,
+        "end_column": 17,
+        "source": "time.sleep(1)",
+        "expression": "time.sleep(1)",
+        "call": "time.sleep",
+        "exact": True,
+        "module": "shop",
+    }
+    return Origin(function=function, line=line, **{**defaults, **fields})
+
+
+def share(part: float, function: str = "handler", **fields: Any) -> Share:
+    """An origin's part in a stall."""
+    return Share(origin(function, **fields), part, samples=1)
+
+
+def stall(duration_ms: float = 400, **fields: Any) -> Stall:
+    """A stall that has ended, in `time.sleep` of a request."""
+    defaults = {
+        "id": "stall-1",
+        "state": "ended",
+        "started_at": STARTED_AT,
+        "own_ms": duration_ms,
+        "timing": "exact",
+        "threshold_ms": 100.0,
+        "cause": Cause.SLEEP,
+        "evidence": "the thread was on the CPU for 0 ms of 400 ms",
+        "confidence": 0.95,
+        "origin": origin(),
+        "shares": (share(1.0),),
+        "stack": (frame(), library("time.sleep")),
+        "samples": 8,
+        "request": RequestInfo("GET", "/items/{item_id}", "handler"),
+        "task": "handler",
+        "loop": LOOP,
+        "waiting": Waiting(requests=3, callbacks=5),
+        "advice": "Use `await asyncio.sleep(...)`.",
+        "fingerprint": "0123456789ab",
+    }
+    return Stall(duration_ms=duration_ms, **{**defaults, **fields})
+
+
+def ongoing(duration_ms: float = 1000, **fields: Any) -> Stall:
+    """The announcement of a stall that lasts."""
+    return replace(stall(duration_ms), state="ongoing", timing="bounded", **fields)
+
+
+def functions(stack: Sequence[Frame]) -> list[str]:
+    """The functions of a stack, outermost first."""
+    return [one.function for one in stack]

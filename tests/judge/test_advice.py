@@ -1,0 +1,68 @@
+"""One sentence with the way out."""
+
+import pytest
+from facts import origin
+
+from loopwatch.judge.advice import BY_CALL, BY_CAUSE, advise
+from loopwatch.records import Cause
+
+UNADVISED = {Cause.SUSPENDED, Cause.UNKNOWN}
+NOBODYS_CALL = [Cause.GC, Cause.GIL, Cause.STARVED, Cause.OVERLOAD]
+
+
+@pytest.mark.parametrize(("prefix", "advice"), BY_CALL)
+def test_every_call_is_reachable(prefix, advice):
+    """No entry of the table is hidden by an earlier one."""
+    call = f"{prefix}something" if prefix.endswith(".") else prefix
+
+    assert advise(Cause.NETWORK, origin(call=call)) == advice
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_every_cause(cause):
+    """Every cause has advice, save those about which nothing can be done."""
+    advice = advise(cause, None)
+
+    assert (advice is None) == (cause in UNADVISED)
+    assert advice == BY_CAUSE.get(cause)
+
+
+@pytest.mark.parametrize("advice", [*dict(BY_CALL).values(), *BY_CAUSE.values()])
+def test_sentences(advice):
+    """Each is a whole sentence on one line."""
+    assert advice.strip() == advice
+    assert advice[0].isupper() and advice.endswith(".")
+    assert "\n" not in advice
+
+
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [
+        ("requests.api.get", "httpx"),
+        ("requests.sessions.Session.request", "httpx"),
+        ("urllib.request.urlopen", "httpx"),
+        ("urllib3.poolmanager.PoolManager.request", "httpx"),
+        ("subprocess.run", "create_subprocess_exec"),
+        ("psycopg2.extensions.cursor.execute", "asyncpg"),
+        ("psycopg.cursor.Cursor.execute", "psycopg.AsyncConnection"),
+        ("redis.client.Redis.get", "redis.asyncio"),
+        ("re.match", "pattern"),
+        ("json.dumps", "orjson"),
+        ("open", "anyio.open_file"),
+    ],
+)
+def test_by_call(call, word):
+    """A known blocking call gets advice of its own."""
+    assert word in advise(Cause.NETWORK, origin(call=call))
+
+
+@pytest.mark.parametrize("call", ["shop.time.sleep", "reports.run", "opened", "openpyxl.load_workbook", "jsonschema.validate", None])
+def test_other_call(call):
+    """A call that only looks like a known one gets the advice for its cause."""
+    assert advise(Cause.NATIVE, origin(call=call)) == BY_CAUSE[Cause.NATIVE]
+
+
+@pytest.mark.parametrize("cause", NOBODYS_CALL)
+def test_call_that_is_not_to_blame(cause):
+    """What the collector, the machine or another thread did is not mended at the call that was running."""
+    assert advise(cause, origin(call="requests.api.get")) == BY_CAUSE[cause]

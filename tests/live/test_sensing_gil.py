@@ -1,0 +1,157 @@
+"""A stall is seen though C code, the collector or another thread kept the watchdog from running meanwhile."""
+
+import asyncio
+import gc
+import random
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from loopwatch.records import Cause
+from loopwatch.testing import capture_stalls
+
+from .sensing import Blocker, assert_duration, describe, ours, run, stall_of
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    """A list that takes some 300 ms to sort, with the GIL kept all the time."""
+    source = random.Random(1)
+    values = [source.random() for _ in range(500_000)]
+    began = time.perf_counter()
+    sorted(values)
+    factor = 0.3 / (time.perf_counter() - began)
+    return [source.random() for _ in range(int(500_000 * factor))]
+
+
+@pytest.fixture
+def heap():
+    """Objects that take the collector some 200 ms to visit."""
+    objects = [[number] for number in range(1_000_000)]
+    gc.collect()
+    began = time.perf_counter()
+    gc.collect()
+    wanted = int(1_000_000 * 0.2 / (time.perf_counter() - began))
+    objects.extend([number] for number in range(wanted - len(objects)))
+    gc.collect()
+    return objects
+
+
+def test_c_call(backend, numbers):
+    """A C call that kept the GIL from its start to its end is one stall of its length."""
+    blocker = Blocker(lambda: sorted(numbers))
+
+    async def main():
+        await asyncio.sleep(0.02)
+        blocker()
+        await asyncio.sleep(0.02)
+
+    stall = stall_of(main, backend)
+
+    assert_duration(stall, blocker.took_ms[-1])
+    assert stall.cause is Cause.NATIVE, describe(stall)
+
+
+def test_collection(backend, heap):
+    """A collection that takes longer than the threshold is one stall, and the collector's."""
+    blocker = Blocker(gc.collect)
+
+    async def main():
+        await asyncio.sleep(0.02)
+        blocker()
+        await asyncio.sleep(0.02)
+
+    stall = stall_of(main, backend)
+
+    assert_duration(stall, blocker.took_ms[-1])
+    assert stall.cause is Cause.GC, describe(stall)
+    assert stall.own_ms <= 0.2 * stall.duration_ms, describe(stall)
+
+
+def assert_no_code_is_blamed(stall):
+    """Asserts that the loop is said to have been kept from running, and by no line of the loop's own."""
+    assert stall.cause in (Cause.GIL, Cause.UNKNOWN), describe(stall)
+    assert stall.origin is None or stall.origin.file != __file__, describe(stall)
+    assert stall.own_ms <= 0.3 * stall.duration_ms or stall.cause is Cause.UNKNOWN, describe(stall)
+
+
+def test_due_timer_kept_waiting_by_another_thread(backend, numbers):
+    """A timer that fell due while another thread kept the GIL was held up: lost time, and nobody's line."""
+    late = []
+
+    def sort():
+        time.sleep(0.02)  # until the loop waits
+        sorted(numbers)
+
+    async def main():
+        sorting = asyncio.get_running_loop().run_in_executor(None, sort)
+        due = time.monotonic() + 0.05
+        await asyncio.sleep(0.05)
+        late.append((time.monotonic() - due) * 1000)
+        await sorting
+
+    stall = stall_of(main, backend)
+
+    assert_no_code_is_blamed(stall)
+    assert 0.6 * late[-1] <= stall.duration_ms <= late[-1] + 80, f"{late[-1]:.0f} ms late; {describe(stall)}"
+
+
+SENDER = """
+import os, socket, sys, time
+there = socket.socket(fileno=int(sys.argv[1]))
+os.write(1, b"!")
+time.sleep(0.1)
+there.send(b"x")
+"""
+
+
+def sender_to(there):
+    """A process that says on its standard output that it is up, and sends a byte to a socket 0.1 s later."""
+    command = [sys.executable, "-Sc", SENDER, str(there.fileno())]
+    return subprocess.Popen(command, pass_fds=[there.fileno()], stdout=subprocess.PIPE)
+
+
+def test_ready_socket_kept_waiting_by_another_thread(backend, numbers):
+    """The same for a socket that became ready: the loop waited without a timeout, and was not woken."""
+
+    def sort_as_soon_as_it_is_up(there):
+        with sender_to(there) as sender:
+            sender.stdout.read(1)
+            sorted(numbers)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        here, there = socket.socketpair()
+        with here, there:
+            here.setblocking(False)
+            sorting = loop.run_in_executor(None, sort_as_soon_as_it_is_up, there)
+            await loop.sock_recv(here, 1)
+            await sorting
+
+    assert_no_code_is_blamed(stall_of(main, backend))
+
+
+def test_turn_slowed_by_another_thread(backend, numbers):
+    """A short turn that another thread's C code stretched is not called the code's doing."""
+
+    def short():
+        for _ in range(1000):
+            sum(range(100))
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        sorting = loop.run_in_executor(None, sorted, numbers)
+        until = time.monotonic() + 0.15
+        while time.monotonic() < until:
+            short()
+            await asyncio.sleep(0)
+        await sorting
+
+    with capture_stalls(threshold_ms=100) as stalls:
+        run(main, backend)
+
+    for stall in ours(stalls):
+        assert stall.cause in (Cause.GIL, Cause.UNKNOWN, Cause.GC), describe(stall)
