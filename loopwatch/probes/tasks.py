@@ -64,6 +64,7 @@ def requests_in_flight(loop: Any, running: int | None) -> Waiting:
     if len(tasks) > MAX_TASKS:
         return Waiting()
     found = [request for task in tasks if id(task) != running and (request := _request(task)) is not None]
+    found = [request for request in found if request.method is not None]  # a lifespan is nobody's request
     endpoints = Counter(name for request in found if (name := _label(request)))
     return Waiting(requests=len(found), endpoints=tuple(endpoints.most_common(20)))
 
