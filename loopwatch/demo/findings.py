@@ -26,7 +26,8 @@ class Finding:
     """As a reader of the shop knows it: "shop/services.py"; None where loopwatch named no line."""
     line: int | None
     expression: str | None
-    call: str | None
+    path: tuple[str, ...]
+    """The shop's functions on the way there, outermost first: handler, service, repository."""
     endpoints: tuple[str, ...]
     """Whose requests held the loop, most stalls first."""
     waited: int | None
@@ -129,11 +130,17 @@ def _finding(incident: dict[str, Any], short: Callable[[str], str]) -> Finding:
         file=short(origin["file"]) if origin else None,
         line=origin.get("line"),
         expression=origin.get("expression") or origin.get("source"),
-        call=origin.get("call"),
+        path=_path(incident["latest"]["stack"]),
         endpoints=tuple(name for name, _ in incident["endpoints"]),
         waited=incident["waiting_max"],
         advice=incident["advice"],
     )
+
+
+def _path(stack: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    """Without lambdas and comprehensions: their line belongs to the function around them."""
+    own = (frame["function"] for frame in stack if frame["kind"] == "app")
+    return tuple(function for function in own if not function.endswith(">"))
 
 
 def _missing(planted: Planted, findings: Iterable[Finding]) -> str:

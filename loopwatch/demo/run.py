@@ -32,7 +32,7 @@ OnStall = Callable[[Event, datetime], None]
 async def run_on_screen(loop: str, seconds: float, out: TextIO) -> int:
     """Show the run as it goes; returns the exit status."""
     screen = screen_for(out)
-    screen.say(wording.introduction(loop))
+    screen.say(wording.introduction(loop, len(read_planted(SHOP))))
 
     def started() -> None:
         screen.say(wording.announcement(seconds))

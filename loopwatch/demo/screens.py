@@ -17,6 +17,7 @@ WIDTH = 100
 EVENT_WIDTHS = (7, 8, 8, 22, 20, 30)
 FINDING_HEAD = ("#", "lost", "stalls", "longest", "cause", "line", "held by", "made wait")
 FINDING_WIDTHS = (2, 7, 6, 7, 8, 22, 20, 19)
+INDENT = 15
 
 
 class Screen(Protocol):
@@ -52,7 +53,7 @@ class PlainScreen:
         self.say(_columns(fields, EVENT_WIDTHS, right=2))
 
     def table(self, findings: Sequence[Finding]) -> None:
-        """Show a line of figures for each finding, below it the expression and what to do."""
+        """Show a line of figures for each finding, below it what ran, on whose behalf, and what to do."""
         self.say(_columns(FINDING_HEAD, FINDING_WIDTHS, right=4))
         for rank, finding in enumerate(findings, start=1):
             self.say("\n".join(_finding_lines(rank, finding)))
@@ -109,9 +110,15 @@ def _figures(rank: int, finding: Finding) -> tuple[str, ...]:
 def _finding_lines(rank: int, finding: Finding) -> Iterator[str]:
     yield _columns(_figures(rank, finding), FINDING_WIDTHS, right=4)
     if finding.expression:
-        yield " " * 11 + _cut(finding.expression, WIDTH - 11)
+        yield _detail("ran", _cut(finding.expression, WIDTH - INDENT))
+    if finding.path and finding.file:
+        yield _detail("via", " -> ".join(finding.path))
     if finding.advice:
-        yield textwrap.fill(finding.advice, WIDTH, initial_indent=f"{'':11}do: ", subsequent_indent=" " * 15)
+        yield _detail("do", finding.advice)
+
+
+def _detail(label: str, text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=f"{label + ': ':>{INDENT}}", subsequent_indent=" " * INDENT)
 
 
 def _rich_table(findings: Sequence[Finding]) -> "Table":
@@ -123,9 +130,9 @@ def _rich_table(findings: Sequence[Finding]) -> "Table":
         number, lost, stalls, longest, cause, line, held_by, waited = _figures(rank, finding)
         table.add_row(
             number,
-            Text.assemble((lost, "bold red"), f"\n{stalls} × {longest}"),
+            Text.assemble((lost, "bold red"), f"\n{stalls} stalls\nto {longest}"),
             Text(cause, "yellow"),
-            Text.assemble((line, "cyan"), f"\n{finding.expression or ''}"),
+            Text.assemble((line, "cyan"), f"\n{finding.expression or ''}", ("\n" + " → ".join(finding.path), "dim")),
             Text(f"{held_by}\n{waited}"),
             Text(finding.advice or ""),
         )

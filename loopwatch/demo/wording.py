@@ -21,14 +21,14 @@ __all__ = [
 EVENT_HEAD = ("at", "blocked", "cause", "line", "held by", "what ran")
 
 
-def introduction(loop: str) -> str:
+def introduction(loop: str, planted: int) -> str:
     """For someone who has never seen the project."""
     return (
         f"A small web shop (FastAPI, uvicorn, {loop}), watched by one line at startup: loopwatch.enable().\n"
-        "Five of its endpoints block the event loop, each in a common way. GET /health and GET /stock/{sku}\n"
+        f"{planted} of its endpoints block the event loop, each in a common way. GET /health and GET /stock/{{sku}}\n"
         "do nothing wrong, but wait with everybody else. Its source is in loopwatch/demo/shop/.\n"
         "\n"
-        "Starting it, and measuring GET /health while nobody blocks the loop ..."
+        "Starting it, and measuring GET /health while nobody blocks the loop ...\n"
     )
 
 

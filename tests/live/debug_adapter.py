@@ -6,7 +6,7 @@ https://microsoft.github.io/debug-adapter-protocol/specification
 import json
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 __all__ = ["DebugClient"]
 
@@ -20,7 +20,7 @@ class DebugClient:
         self._sent = 0
         self._early: list[dict[str, Any]] = []
 
-    def __enter__(self) -> "DebugClient":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

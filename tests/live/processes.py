@@ -152,7 +152,9 @@ def reply_on(connection: http.client.HTTPConnection) -> dict[str, Any]:
 
 
 @contextmanager
-def launched(command: Sequence[str], folder: Path, *, environ: dict[str, str] | None = None, **options: Any) -> Iterator[Process]:
+def launched(
+    command: Sequence[str], folder: Path, *, environ: dict[str, str] | None = None, **options: Any
+) -> Iterator[Process]:
     """`command` as a process group of its own, which is gone afterwards."""
     folder.mkdir(exist_ok=True)
     lines, output, errors = Lines(folder / "lines.jsonl"), folder / "stdout", folder / "stderr"
@@ -173,7 +175,9 @@ def launched(command: Sequence[str], folder: Path, *, environ: dict[str, str] | 
 
 
 @contextmanager
-def running(source: str, folder: Path, *arguments: str, flags: Sequence[str] = (), environ: dict[str, str] | None = None) -> Iterator[Process]:
+def running(
+    source: str, folder: Path, *arguments: str, flags: Sequence[str] = (), environ: dict[str, str] | None = None
+) -> Iterator[Process]:
     """A Python program, written out in the test."""
     script = folder / "program.py"
     script.write_text(textwrap.dedent(source).lstrip("\n"), "utf-8")
@@ -203,7 +207,11 @@ def _environment(lines: Path, folder: Path) -> dict[str, str]:
     """Ours without loopwatch's settings, so that only the program's own count; gunicorn's control socket goes to `folder`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOOPWATCH_")}
     paths = [str(HERE), str(Path(loopwatch.__file__).parent.parent), kept.get("PYTHONPATH", "")]
-    return kept | {PATH_VARIABLE: str(lines), "PYTHONPATH": os.pathsep.join(filter(None, paths)), "XDG_RUNTIME_DIR": str(folder)}
+    return kept | {
+        PATH_VARIABLE: str(lines),
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "XDG_RUNTIME_DIR": str(folder),
+    }
 
 
 def _end(popen: subprocess.Popen[bytes]) -> None:

@@ -22,7 +22,11 @@ SERVERS = {
     # name: (modules it needs, command, backend of its loops)
     "uvicorn": (("uvicorn",), (*UVICORN, "--loop", "asyncio"), "asyncio"),
     "uvicorn-uvloop": (("uvicorn", "uvloop"), (*UVICORN, "--loop", "uvloop"), "uvloop"),
-    "gunicorn-uvicorn": (("gunicorn", "uvicorn_worker", "uvloop"), (*GUNICORN, "-k", "uvicorn_worker.UvicornWorker"), "uvloop"),
+    "gunicorn-uvicorn": (
+        ("gunicorn", "uvicorn_worker", "uvloop"),
+        (*GUNICORN, "-k", "uvicorn_worker.UvicornWorker"),
+        "uvloop",
+    ),
     "gunicorn-uvicorn-preload": (
         ("gunicorn", "uvicorn_worker", "uvloop"),
         (*GUNICORN, "-k", "uvicorn_worker.UvicornWorker", "--preload"),
@@ -120,7 +124,9 @@ def test_uvicorn_that_reloads(tmp_path: Path, loop: str) -> None:
     with serving(command, tmp_path / "run") as process:
         first = process.get("/block")["pid"]
         (source / "apps" / "blocking.py").touch()
-        until(lambda: (process.answers("/async/1") or {}).get("pid", first) != first, 60, "new process after the change")
+        until(
+            lambda: (process.answers("/async/1") or {}).get("pid", first) != first, 60, "new process after the change"
+        )
         second = process.get("/block")["pid"]
         process.lines.wait(2, kind="stall", state="ended", route="/block")
         leave_cleanly(process)
@@ -140,7 +146,9 @@ def test_enabled_around_uvicorn_run(tmp_path: Path, loop: str) -> None:
     assert_blocked(process, [worker], loop)
 
 
-@pytest.mark.parametrize("name", ["uvicorn", "uvicorn-uvloop", "gunicorn-uvicorn-preload", "hypercorn", "granian-uvloop"])
+@pytest.mark.parametrize(
+    "name", ["uvicorn", "uvicorn-uvloop", "gunicorn-uvicorn-preload", "hypercorn", "granian-uvloop"]
+)
 def test_enabled_in_the_lifespan(tmp_path: Path, name: str) -> None:
     """An app that enables loopwatch in its lifespan, on the loop that already runs, is watched from there on."""
     modules, command, backend = SERVERS[name]

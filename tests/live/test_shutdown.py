@@ -1,8 +1,8 @@
 """Processes that end: at any moment, in bounded time, in silence, and with the last stall delivered."""
 
 import signal
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -211,16 +211,16 @@ def test_sigterm_during_a_stall(tmp_path: Path, name: str) -> None:
     """uvicorn told to stop while a handler blocks answers the request, tells the stall and ends in time."""
     modules, command, _backend = SERVERS[name]
     require("fastapi", *modules)
-    replies: list[dict[str, int]] = []
-    with serving(command, tmp_path) as process:
-        client = threading.Thread(target=lambda: replies.append(process.get("/block")))
-        client.start()
+    with serving(command, tmp_path) as process, ThreadPoolExecutor(2) as clients:
+        # uvicorn waits for this one; without it, it would leave by the signal itself as soon as the block is over.
+        patient = clients.submit(process.get, "/async/150")
+        process.lines.wait(what="waiting", count=2)
+        blocked = clients.submit(process.get, "/block")
         process.lines.wait(what="blocking")
         code = process.stop(signal.SIGTERM)
-        client.join(30)
 
     assert code in (0, -signal.SIGTERM)
-    assert [reply["pid"] for reply in replies] == [process.pid]
+    assert blocked.result() == patient.result() == {"pid": process.pid}
     assert [stall["route"] for stall in process.lines.stalls(cause="sleep")] == ["/block"]
     assert "Exception ignored" not in process.stderr
 

@@ -47,7 +47,7 @@ def _forget(run: Run) -> bytearray:
 
 
 # The same from the disk itself: waiting where the disk is slower than the copy, copying where it is not.
-@case("disk", "native", size=200, make=_big_file, prepare=_forget, work=_read_cold)
+@case("disk", "native", size=200, make=_big_file, prepare=_forget, work=_read_cold, places=("handler",))
 def read_cold(run: Run) -> None:
     with open(run.data, "rb", buffering=0) as file:
         began = run.begin()

@@ -46,5 +46,6 @@ async def cpu() -> dict[str, int]:
 
 @app.get("/async/{item}")
 async def wait(item: int) -> dict[str, int]:
+    lines.say("waiting")
     await asyncio.sleep(0.01 * item)
     return {"pid": os.getpid()}
