@@ -65,7 +65,7 @@ class Engine:
         """State that belongs to this process only."""
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._bell: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._bell: SimpleQueue[tuple[int, Callable[[], None] | None]] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._native_id: int | None = None
         self._resolver = Resolver()
@@ -116,7 +116,7 @@ class Engine:
         self.watchdog.limits = limits
         for watched in self.watchdog.watched:
             watched.heartbeat.limit_ns = limits.threshold_ns
-        self._bell.put(_nothing)
+        self._ring(_nothing)
 
     def _install(self) -> None:
         if not self._registered_fork_hook:  # it cannot be taken back; without subscribers it does nothing
@@ -155,10 +155,14 @@ class Engine:
 
     def _loop_came(self) -> None:
         self._start_threads()
-        self._bell.put(_nothing)
+        self._ring(_nothing)
 
     def _loop_went(self, watched: Watched) -> None:
-        self._bell.put(lambda: self.watchdog.close(watched))
+        self._ring(lambda: self.watchdog.close(watched))
+
+    def _ring(self, command: Callable[[], None] | None) -> None:
+        """Have the watchdog look at once and then carry out a command; None: it ends."""
+        self._bell.put((time.monotonic_ns(), command))
 
     # ── the watchdog thread ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -178,7 +182,7 @@ class Engine:
         due = time.monotonic_ns()
         while True:
             try:
-                command = bell.get(
+                rung_ns, command = bell.get(
                     timeout=max(0.0, (due - time.monotonic_ns()) / 1e9) if self.watchdog.watched else None
                 )
             except Empty:
@@ -186,14 +190,14 @@ class Engine:
                 continue
             if command is None:
                 return
-            due = look(time.monotonic_ns())
+            due = look(rung_ns)
             command()
 
     def _stop_threads(self) -> None:
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
-            self._bell.put(None)
+            self._ring(None)
             thread.join(1.0)
         self._delivery.stop(1.0)
         self._machine.close()
@@ -236,7 +240,7 @@ class Engine:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread() and thread.is_alive():
             looked = threading.Event()
-            self._bell.put(looked.set)
+            self._ring(looked.set)
             if not looked.wait(timeout_s):
                 return False
         if not self._delivery.join(deadline):

@@ -130,6 +130,7 @@ class Loops:
             run = self._run_of(heartbeat.info)
             run.current, run.cpu_base_ns = watched, probe.cpu_ns()
             watchdog.watched = (*watchdog.watched, watched)
+        watchdog.mark(watched)
         heartbeat.attach()
         self._ready()
         return watched

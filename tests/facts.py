@@ -187,7 +187,7 @@ def stall(duration_ms: float = 400, **fields: Any) -> Stall:
         "id": "stall-1",
         "state": "ended",
         "started_at": STARTED_AT,
-        "own_ms": duration_ms,
+        "own_ms": float(duration_ms),
         "timing": "exact",
         "threshold_ms": 100.0,
         "cause": Cause.SLEEP,
@@ -204,7 +204,7 @@ def stall(duration_ms: float = 400, **fields: Any) -> Stall:
         "advice": "Use `await asyncio.sleep(...)`.",
         "fingerprint": "0123456789ab",
     }
-    return Stall(duration_ms=duration_ms, **{**defaults, **fields})
+    return Stall(duration_ms=float(duration_ms), **{**defaults, **fields})
 
 
 def ongoing(duration_ms: float = 1000, **fields: Any) -> Stall:

@@ -4,14 +4,18 @@ The CPU clock works wherever Linux does; the rest needs procfs (proc_pid_schedst
 Documentation/scheduler/sched-stats.rst). Every answer is None where the platform has none.
 """
 
-import contextlib
-import os
 import platform
 import sys
 import time
 from dataclasses import dataclass
 
+from loopwatch.probes import procfs
 from loopwatch.probes.descriptors import kind_of, polled_descriptor
+
+try:
+    import resource
+except ImportError:  # POSIX only
+    resource = None  # type: ignore[assignment]
 
 __all__ = ["RawCall", "Schedule", "ThreadProbe", "context_switches"]
 
@@ -72,8 +76,8 @@ class ThreadProbe:
 
     def __init__(self, native_id: int) -> None:
         self._native_id = native_id
-        self._schedstat = _open(f"/proc/self/task/{native_id}/schedstat")
-        self._syscall = _open(f"/proc/self/task/{native_id}/syscall")
+        self._schedstat = procfs.open_file(f"/proc/self/task/{native_id}/schedstat")
+        self._syscall = procfs.open_file(f"/proc/self/task/{native_id}/syscall")
 
     def cpu_ns(self) -> int | None:
         """CPU time of the thread so far. Does not give up the GIL."""
@@ -93,7 +97,7 @@ class ThreadProbe:
 
     def schedule(self) -> Schedule | None:
         """How long it waited for a core so far."""
-        text = _read(self._schedstat)
+        text = procfs.read(self._schedstat)
         try:
             _, waited, slices = text.split()
             return Schedule(int(waited), int(slices))
@@ -102,7 +106,7 @@ class ThreadProbe:
 
     def syscall(self) -> RawCall | None:
         """The system call it sits in right now."""
-        words = _read(self._syscall).split()
+        words = procfs.read(self._syscall).split()
         if not words:
             return None
         if words[0] == b"running" or not _NAMES:
@@ -111,9 +115,7 @@ class ThreadProbe:
 
     def close(self) -> None:
         for descriptor in (self._schedstat, self._syscall):
-            if descriptor is not None:
-                with contextlib.suppress(OSError):
-                    os.close(descriptor)
+            procfs.close(descriptor)
         self._schedstat = self._syscall = None
 
 
@@ -132,25 +134,6 @@ def _decode(words: list[bytes]) -> RawCall | None:
 
 def context_switches() -> int | None:
     """Voluntary context switches of the calling thread so far (getrusage(2), RUSAGE_THREAD); None off Linux."""
-    try:
-        import resource  # POSIX only
-
-        return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-    except (ImportError, AttributeError, ValueError):
+    if resource is None or not hasattr(resource, "RUSAGE_THREAD"):
         return None
-
-
-def _open(path: str) -> int | None:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-
-
-def _read(descriptor: int | None) -> bytes:
-    if descriptor is None:
-        return b""
-    try:
-        return os.pread(descriptor, 256, 0)
-    except OSError:  # the thread has ended
-        return b""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw

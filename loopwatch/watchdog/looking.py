@@ -230,6 +230,21 @@ class Watchdog:
             omitted=stack.omitted,
         )
 
+    def mark(self, watched: Watched) -> None:
+        """Note the clocks as a run begins: its first turn may be a stall. Called on the loop's thread."""
+        schedule = watched.probe.schedule()
+        watched.marks.append(
+            Mark(
+                at_ns=self._clock.now_ns(),
+                cpu_ns=watched.probe.cpu_ns(),
+                runqueue_ns=schedule.waited_ns if schedule else None,
+                slices=schedule.slices if schedule else None,
+                process_ns=self._machine.process_cpu_ns(),
+                own_runqueue_ns=None,
+                own_switches=None,
+            )
+        )
+
     def _mark(self, watched: Watched) -> Mark:
         cpu_ns, process_ns = watched.probe.cpu_ns(), self._machine.process_cpu_ns()
         schedule = watched.probe.schedule()
