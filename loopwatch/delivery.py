@@ -65,8 +65,7 @@ class Queue:
 
     def stop(self, timeout_s: float) -> bool:
         """End the thread when it has handled what is queued; False if it needs longer than that."""
-        with self._starting:
-            thread, self._thread = self._thread, None
+        thread = self._thread
         if thread is None:
             return True
         self._items.put(_STOP)
@@ -87,6 +86,8 @@ class Queue:
         while True:
             item = self._items.get()
             if item is _STOP:
+                with self._starting:
+                    self._thread = None
                 return
             if isinstance(item, threading.Event):
                 item.set()
@@ -138,7 +139,7 @@ class Outlet:
             return
         try:
             self.sink(stall)
-        except Exception as error:  # noqa: BLE001 - whatever a sink raises, the program goes on
+        except BaseException as error:  # noqa: BLE001 - whatever a sink raises, also SystemExit, the program goes on
             self._failures += 1
             if self._failures >= FAILURES_ALLOWED:
                 self._off = True

@@ -147,6 +147,8 @@ class Observation:
     vitals: Vitals | None = None
     collections: tuple[Collection, ...] = ()
     allowances: tuple[Allowance, ...] = ()
+    stopped_ns: int = 0
+    """For how much of it the whole process stood still (a signal, a debugger)."""
     waiting: Waiting = field(default_factory=Waiting)
     switch_interval_ns: int = 5_000_000
     threshold_ns: int = 100_000_000

@@ -9,7 +9,7 @@ from loopwatch.judge.fingerprint import fingerprint_of
 from loopwatch.judge.origin import heaviest_stack, shares_of
 from loopwatch.judge.weights import weigh
 from loopwatch.observations import Observation
-from loopwatch.records import Cause, RequestInfo, Stall
+from loopwatch.records import Cause, Origin, RequestInfo, Stall
 
 __all__ = ["judge"]
 
@@ -34,7 +34,7 @@ def judge(
     verdict = verdict_of(observation, rules)
     shares = shares_of(observation, app_packages)
     # No line is blamed for what the machine, the collector or another thread did.
-    origin = shares[0].origin if shares and verdict.cause not in NO_LINE else None
+    origin = shares[0].origin if shares and (verdict.cause not in NO_LINE or _asked_for(shares[0].origin)) else None
     latest = observation.samples[-1] if observation.samples else None
     return Stall(
         id=observation.id,
@@ -60,6 +60,11 @@ def judge(
         context=latest.context if latest else (),
         allowed=excuse(observation, threshold_ms),
     )
+
+
+def _asked_for(origin: Origin) -> bool:
+    """Whether the line itself calls the collector: then the pause is its doing."""
+    return origin.call == "gc.collect"
 
 
 def _request(observation: Observation) -> RequestInfo | None:

@@ -7,21 +7,22 @@ __all__ = ["excuse"]
 
 
 def excuse(observation: Observation, threshold_ms: float) -> str | None:
-    """The reason of the allowance without which this stall would be under the threshold; None if none covers it.
+    """The reason of the allowances without which this stall would be under the threshold; None if they do not cover it.
 
     An allowance that was entered within the turn speaks for itself: in one turn a task runs undivided. One that is older
-    counts only while its own task runs, which the samples tell.
+    counts only while its own task runs, which the samples tell. Time that two allowances cover counts once.
     """
-    for allowance in observation.allowances:
+    excused, until, longest = 0, observation.start_ns, (0, "")
+    for allowance in sorted(observation.allowances, key=lambda one: one.start_ns):
         if not _applies(allowance, observation):
             continue
         end = observation.end_ns if allowance.end_ns is None else allowance.end_ns
-        covered = overlap_ns(allowance.start_ns, end, observation)
+        covered = overlap_ns(max(allowance.start_ns, until), end, observation)
         if allowance.up_to_ns is not None:
             covered = min(covered, allowance.up_to_ns)
-        if observation.duration_ns - covered < threshold_ms * 1e6:
-            return allowance.reason
-    return None
+        excused, until = excused + covered, max(until, end)
+        longest = max(longest, (covered, allowance.reason))
+    return longest[1] if excused and observation.duration_ns - excused < threshold_ms * 1e6 else None
 
 
 def _applies(allowance: Allowance, observation: Observation) -> bool:

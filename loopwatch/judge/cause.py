@@ -18,8 +18,6 @@ Rule = Callable[[Observation], Verdict | None]
 
 MOST = 0.5
 """What takes half of a stall is its cause."""
-STILL = 0.05
-"""A stopped process burns no CPU."""
 DEBUGGERS = ("/bdb.py", "/pdb.py")
 DEBUGGER_MODULES = ("pydevd", "_pydevd", "debugpy", "ipdb", "pudb", "pdbpp")
 
@@ -31,22 +29,14 @@ def suspended(observation: Observation) -> Verdict | None:
         return Verdict(
             Cause.SUSPENDED, f"a debugger held the thread in {held} of {len(observation.samples)} samples", 0.95
         )
-    weights, vitals = weigh(observation), observation.vitals
-    if vitals is None or weights.cpu_ns is None or vitals.other_cpu_ns is None:
+    weights = weigh(observation)
+    stopped = weights.stopped_ns
+    if stopped == 0 or weights.duration_ns - stopped >= observation.threshold_ns:
         return None
-    late = vitals.watchdog_late_ns
-    if (
-        late < MOST * weights.duration_ns
-        or _cpu_of_all(observation) > STILL * late
-        or (weights.runqueue_ns or 0) > MOST * late
-    ):
-        return None
-    waits = vitals.watchdog_switches
-    if waits is None or waits > 0.5 * late / observation.switch_interval_ns:
-        return None  # the watchdog waited for the GIL, once per switch interval: something kept it
     return Verdict(
         Cause.SUSPENDED,
-        f"no thread of the process ran for {_ms(late)}, and the watchdog was not waiting for anything",
+        f"no thread of the process ran for {_ms(stopped)} of {_ms(weights.duration_ns)}, "
+        "and the watchdog was not waiting for anything",
         0.9,
     )
 
@@ -57,16 +47,11 @@ def _at_breakpoint(sample: Sample) -> bool:
     )
 
 
-def _cpu_of_all(observation: Observation) -> int:
-    vitals = observation.vitals
-    return 0 if vitals is None else (vitals.cpu_ns or 0) + (vitals.other_cpu_ns or 0)
-
-
 def starved(observation: Observation) -> Verdict | None:
     """The thread was ready and the machine did not run it; with a core of its own this would not have been a stall."""
     weights = weigh(observation)
     waited = weights.runqueue_ns
-    if waited is None or waited < MOST * weights.duration_ns or weights.own_ns >= observation.threshold_ns:
+    if waited is None or waited < MOST * weights.duration_ns or weights.runnable_ns >= observation.threshold_ns:
         return None
     return Verdict(
         Cause.STARVED,

@@ -80,6 +80,8 @@ def _by_syscall(sample: Sample) -> Cause | None:
         return _BY_TARGET[call.target]
     if call.name == "futex":
         return _in_futex(sample)
+    if call.target == "nothing":
+        return Cause.SLEEP
     cause = _BY_CALL.get(call.name)
     if cause is Cause.SLEEP and named_cause(sample) is Cause.DISK:
         return Cause.LOCK  # sqlite waits for a locked database by sleeping (sqlite3.c, unixSleep)
@@ -89,6 +91,6 @@ def _by_syscall(sample: Sample) -> Cause | None:
 
 
 def _in_futex(sample: Sample) -> Cause | None:
-    """A futex is a lock if a call into C waits in it; between two instructions it is the GIL's, and says nothing of its own."""
+    """A futex is a lock if an instruction waits in it; between two of them it is the GIL's, and says nothing of its own."""
     leaf = sample.stack[-1] if sample.stack else None
-    return Cause.LOCK if leaf is not None and leaf.point == "call" else None
+    return Cause.LOCK if leaf is not None and leaf.point in ("call", "other") else None

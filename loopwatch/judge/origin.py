@@ -54,10 +54,14 @@ def user_frame(stack: Sequence[Frame], app_packages: Sequence[str]) -> int | Non
     """Index of the innermost frame of the user's code; of the innermost frame at all where there is none."""
     for index in range(len(stack) - 1, -1, -1):
         frame = stack[index]
-        if frame.kind == "app" or (frame.kind == "library" and _package(frame) in app_packages):
+        if frame.kind == "app" or (frame.kind == "library" and _is_of(frame.module or "", app_packages)):
             return index
     other = [i for i, frame in enumerate(stack) if frame.kind != "loopwatch" and _package(frame) not in PLUMBING]
     return other[-1] if other else None
+
+
+def _is_of(module: str, packages: Sequence[str]) -> bool:
+    return any(module == package or module.startswith(package + ".") for package in packages)
 
 
 def _package(frame: Frame) -> str:

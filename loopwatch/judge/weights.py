@@ -41,13 +41,15 @@ class Weights:
     gc_ns: int
     late_ns: int
     """The longest that the watchdog was kept from the GIL."""
+    stopped_ns: int = 0
+    """How long the whole process stood still."""
     gil_ns: int = 0
     """How long another thread kept the GIL while this one was ready for it, at most."""
 
     @property
     def runnable_ns(self) -> int:
         """The time in which the thread could have run: a thread without a core cannot burn CPU."""
-        return max(1, self.duration_ns - (self.runqueue_ns or 0))
+        return max(1, self.duration_ns - (self.runqueue_ns or 0) - self.stopped_ns)
 
     @property
     def cpu_share(self) -> float | None:
@@ -56,9 +58,8 @@ class Weights:
     @property
     def own_ns(self) -> int:
         """What is left when the machine, the collector and a foreign GIL have taken their parts."""
-        runnable = max(0, self.duration_ns - (self.runqueue_ns or 0))
-        # The collector, too, had to wait for a core: its part of the runnable time, not of the whole.
-        return max(0, int(runnable * (1 - self.gc_ns / max(1, self.duration_ns))) - self.gil_ns)
+        # The collector, too, had to wait for a core: its part is one of the runnable time, not of the whole.
+        return max(0, int(self.runnable_ns * (1 - min(1.0, self.gc_ns / max(1, self.duration_ns)))) - self.gil_ns)
 
 
 def parts_of(observation: Observation) -> tuple[Part, ...]:
@@ -67,8 +68,9 @@ def parts_of(observation: Observation) -> tuple[Part, ...]:
     before: Sample | None = None
     start = observation.start_ns
     for sample in observation.samples:
-        parts.append(_part(before, sample, max(0, sample.at_ns - start)))
-        before, start = sample, sample.at_ns
+        at = min(max(sample.at_ns, start), observation.end_ns)
+        parts.append(_part(before, sample, at - start))
+        before, start = sample, at
     if parts and observation.end_ns > start:
         last = parts[-1]
         parts[-1] = Part(
@@ -102,6 +104,7 @@ def weigh(observation: Observation) -> Weights:
         other_cpu_ns=other,
         gc_ns=sum(overlap_ns(c.start_ns, c.end_ns, observation) for c in observation.collections),
         late_ns=max(late, vitals.watchdog_late_ns if vitals else 0),
+        stopped_ns=min(duration, observation.stopped_ns),
     )
     return replace(weights, gil_ns=_gil_ns(weights, observation))
 
@@ -110,7 +113,7 @@ def _gil_ns(weights: Weights, observation: Observation) -> int:
     """Time in which the thread neither ran nor waited for a core, others computed, and the watchdog had to wait as well."""
     if weights.cpu_ns is None or weights.other_cpu_ns is None:
         return 0
-    idle = max(0, weights.duration_ns - weights.cpu_ns - (weights.runqueue_ns or 0))
+    idle = max(0, weights.runnable_ns - weights.cpu_ns)
     if not observation.samples:
         idle = min(idle, weights.late_ns)
     elif weights.late_ns < PROMPT_NS:

@@ -118,10 +118,16 @@ def _texts(
 
 
 def _cut(lines: list[bytes], column: int, end_column: int) -> str | None:
-    """The piece between two columns (UTF-8 byte offsets), on one line."""
+    """The piece between two columns (UTF-8 byte offsets); one of several lines is written on one, without its comments."""
+    several = len(lines) > 1
     lines[-1] = lines[-1][:end_column]
     lines[0] = lines[0][column:]
-    text = " ".join(b"".join(lines).decode(errors="replace").split())
+    text = b"".join(lines).decode(errors="replace").strip()
+    if several:
+        try:
+            text = ast.unparse(ast.parse(f"({text})", mode="eval"))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            text = " ".join(text.split())
     return text[:MAX_TEXT] or None
 
 

@@ -23,20 +23,27 @@ _GENERATED = (
 )
 
 
+_TYPED_IN = ("<string>", "<stdin>", "<console>", "<ipython", "<doctest", "<exec", "<cell")
+"""Names that Python and notebooks give to code without a file; template engines have names of their own, and no module."""
+_TEMPLATES = (".html", ".htm", ".j2", ".jinja", ".jinja2", ".mako", ".xml", ".txt", ".md")
+"""Files that were compiled to Python: the line is one of generated code."""
+
+
 def kind_of_code(code: CodeType, module: str | None) -> str:
     """ "app", "library", "stdlib" or "loopwatch"."""
     file = code.co_filename
     if file.startswith("<"):
-        return _kind_without_file(file, code.co_qualname)
+        return _kind_without_file(file, code.co_qualname, module)
     return _kind_of_file(file)
 
 
-def _kind_without_file(file: str, function: str) -> str:
-    """`exec`ed code is the user's; frozen modules and the methods that dataclasses and attrs write are not."""
+def _kind_without_file(file: str, function: str, module: str | None) -> str:
+    """`exec`ed code is the user's; frozen modules, templates, and the methods that dataclasses and attrs write are not."""
     if file.startswith("<frozen"):
         return "stdlib"
-    written = file.startswith(("<attrs", "<__array_function__")) or function.startswith(_GENERATED)
-    return "library" if written else "app"
+    if function.startswith(_GENERATED) or not (file.startswith(_TYPED_IN) or module is not None):
+        return "library"
+    return "library" if file.startswith(("<attrs", "<__array_function__")) else "app"
 
 
 @lru_cache(maxsize=8192)
@@ -52,6 +59,8 @@ def _kind_of_file(file: str) -> str:
         return "library"
     if path.startswith(_stdlib_folders()):
         return "stdlib"
+    if path.endswith(_TEMPLATES):
+        return "library"
     # The small start-up scripts that pip writes (uvicorn, gunicorn) lie beside the interpreter.
     return "library" if os.path.dirname(path) == sysconfig.get_path("scripts") else "app"
 

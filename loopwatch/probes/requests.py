@@ -8,6 +8,7 @@ On 3.11, where reading one variable copies them all (`loopwatch.probes.variables
 read, which has hardly anything else.
 """
 
+import re
 import sys
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
@@ -73,46 +74,81 @@ def _from_scope(scope: dict[Any, Any], code: CodeType) -> RequestInfo | None:
 
 
 def _route(scope: dict[Any, Any]) -> str | None:
-    path = _fastapi_path(scope) or _plain(scope.get("route"), "path")
+    prefix, routes = _mount(scope)
+    path = _fastapi_path(scope) or _path_of(scope.get("route"))
     if path is None:
-        path = _path_of_endpoint(_plain_any(scope.get("router"), "routes"), scope.get("endpoint"))
-    return None if path is None else _mount(scope) + path
+        path = _path_of_endpoint(routes, scope.get("endpoint"))
+    if path is None:
+        return prefix or None
+    return prefix + path
 
 
 def _fastapi_path(scope: dict[Any, Any]) -> str | None:
-    """The whole template of a route in an included router: FastAPI 0.13x+ keeps its prefixes here, not in the route."""
+    """The whole template of a route in an included router: newer FastAPI keeps its prefixes here, not in the route."""
     own = scope.get("fastapi")
     context = own.get("effective_route_context") if type(own) is dict else None
     return _plain(_plain_any(context, "starlette_route"), "path") or _plain(context, "path_format")
+
+
+def _path_of(route: Any) -> str | None:
+    """The template of a route; a mount is not one: its template is part of the prefix."""
+    return None if _routes_of(route) is not None or _plain_any(route, "endpoint") is None else _plain(route, "path")
 
 
 def _path_of_endpoint(routes: Any, endpoint: Any) -> str | None:
     """Starlette's own routes do not put themselves into the scope: find the one with this endpoint."""
     if endpoint is None or type(routes) is not list:
         return None
-    for route in routes[:2000]:
-        if _plain_any(route, "endpoint") is endpoint:
-            return _plain(route, "path")
-        inner = _plain_any(_plain_any(route, "app"), "routes")
-        found = _path_of_endpoint(inner, endpoint) if inner is not None else None
-        if found is not None:
-            return found
+    return next((_plain(route, "path") for route in routes[:MAX_ROUTES] if _plain_any(route, "endpoint") is endpoint), None)
+
+
+def _mount(scope: dict[Any, Any]) -> tuple[str, Any]:
+    """The template under which a sub-application is mounted, and the routes below it.
+
+    `root_path` has the values that filled the template, in whatever way they were spelt, so it only tells how deep the mount
+    is: the template itself comes from the routers (starlette/routing.py, `Mount.matches`).
+    """
+    routes = _routes_of(scope.get("router")) or _routes_of(scope.get("app"))
+    root, outer = scope.get("root_path"), scope.get("app_root_path")
+    if not isinstance(root, str) or not isinstance(outer, str) or not root.startswith(outer):
+        return "", routes
+    prefix, left = "", root[len(outer) :]
+    while left:
+        mount = next((one for one in (routes or [])[:MAX_ROUTES] if _fits(one, left)), None)
+        if mount is None:
+            return prefix, routes
+        template = _plain(mount, "path") or ""
+        prefix += _PARAMETER.sub(r"{\1}", template)
+        left = "/" + "/".join(left.split("/")[template.count("/") + 1 :]) if left.count("/") > template.count("/") else ""
+        routes = _routes_of(mount)
+    return prefix, routes
+
+
+MAX_ROUTES = 2000
+_PARAMETER = re.compile(r"{(\w+):\w+}")
+
+
+def _fits(route: Any, path: str) -> bool:
+    """Whether `route` is a mount that takes `path`."""
+    pattern = _plain_any(route, "path_regex")
+    return _plain_any(route, "endpoint") is None and isinstance(pattern, re.Pattern) and bool(pattern.match(path + "/"))
+
+
+def _routes_of(thing: Any) -> Any:
+    """The list of routes of a router, an application or a mount; None: it has none."""
+    for _ in range(MAX_WRAPPED):
+        routes = _plain_any(thing, "routes")
+        if type(routes) is list:
+            return routes
+        inner = _plain_any(thing, "router") or _plain_any(thing, "_base_app") or _plain_any(thing, "app")
+        if inner is None:
+            return None
+        thing = inner
     return None
 
 
-def _mount(scope: dict[Any, Any]) -> str:
-    """The prefix under which a sub-application is mounted, as a template: a value that filled a parameter is taken out."""
-    root, outer = scope.get("root_path"), scope.get("app_root_path", "")
-    if (
-        not isinstance(root, str)
-        or not isinstance(outer, str)
-        or not root.startswith(outer)
-        or "app_root_path" not in scope
-    ):
-        return ""
-    names = {str(value): name for name, value in scope.get("path_params", {}).items() if type(value) in (str, int)}
-    parts = root[len(outer) :].split("/")
-    return "/".join("{" + names[part] + "}" if part in names else part for part in parts)
+MAX_WRAPPED = 20
+"""Middlewares around an application."""
 
 
 def _from_aiohttp(request: Any) -> RequestInfo | None:

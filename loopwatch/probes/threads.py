@@ -45,6 +45,7 @@ _FIRST_IS_FD = frozenset(
     "fsync fdatasync epoll_wait epoll_pwait epoll_pwait2 sync_file_range syncfs fallocate copy_file_range getdents64".split()
 )
 _POLLS = frozenset({"poll", "ppoll"})
+_SELECTS = frozenset({"select", "pselect6"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,13 @@ class RawCall:
     """"running" where the thread was on a CPU or ready to be."""
     fd: int | None = None
     """The descriptor it is about: its first argument, or the first one polled."""
+    idle: bool = False
+    """True for a select or poll on no descriptor at all."""
 
     def target(self) -> str | None:
-        """What the descriptor is ("socket", "pipe", "file", "eventpoll", "other"); None where there is none."""
+        """What the descriptor is ("socket", "pipe", "file", "eventpoll", "other"); "nothing" for a wait on none; else None."""
+        if self.idle:
+            return "nothing"
         return None if self.fd is None else kind_of(self.fd)
 
 
@@ -128,8 +133,17 @@ def _decode(words: list[bytes]) -> RawCall | None:
     if name in _FIRST_IS_FD:
         return RawCall(name, first if first < 1 << 31 else None)
     if name in _POLLS:
-        return RawCall(name, polled_descriptor(first))
+        return RawCall(name, polled_descriptor(first), idle=_number(words, 2) == 0)
+    if name in _SELECTS:
+        return RawCall(name, idle=first == 0)
     return RawCall(name)
+
+
+def _number(words: list[bytes], index: int) -> int | None:
+    try:
+        return int(words[index], 16)
+    except (ValueError, IndexError):
+        return None
 
 
 def context_switches() -> int | None:

@@ -19,7 +19,7 @@ def fields_of(stall: Stall) -> dict[str, Any]:
     """The event's keys and values, without its name."""
     origin, request = stall.origin, stall.request
     fields: dict[str, Any] = {
-        **{key: value for key, value in stall.context if key not in RESERVED},
+        **{key: value for key, value in stall.context if key.isidentifier() and key not in RESERVED},
         "stall_id": stall.id,
         "duration_ms": round(stall.duration_ms, 1),
         "own_ms": round(stall.own_ms, 1),
@@ -54,8 +54,11 @@ def fields_of(stall: Stall) -> dict[str, Any]:
     return {key: _plain(value) for key, value in fields.items()}
 
 
-RESERVED = frozenset({"event", "level", "logger", "timestamp", "exc_info", "stack_info", "stacklevel", "_record"})
-"""Keys of a log event that a bound variable of the program must not take."""
+RESERVED = frozenset(
+    "event level logger timestamp exc_info stack_info stacklevel _record _from_structlog "
+    "self method_name name args kw positional_args event_kw".split()
+)
+"""Keys of a log event, and names of structlog's own arguments, that a bound variable of the program must not take."""
 
 
 def _plain(value: Any) -> Any:

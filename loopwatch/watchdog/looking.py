@@ -22,7 +22,7 @@ from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture, capture
 from loopwatch.probes.tasks import current_task, requests_in_flight
 from loopwatch.schedule import Limits, next_announcement, next_sample_age
-from loopwatch.watchdog.missed import kept_waiting, late_within, slept_through
+from loopwatch.watchdog.missed import Pulse, kept_waiting, late_within, overlap, slept_through, stood_still
 from loopwatch.watchdog.notes import Look, Mark, Pending, Watched, base_mark, vitals_between
 
 __all__ = ["Watchdog", "stall_ids"]
@@ -61,7 +61,8 @@ class Watchdog:
         self._frames = frames
         self._late: deque[tuple[int, int]] = deque(maxlen=LATE_WINDOWS)
         self._next_grid_ns = 0
-        self._runqueue_ns: int | None = None
+        self._stopped: deque[tuple[int, int]] = deque(maxlen=LATE_WINDOWS)
+        self._pulse: Pulse | None = None
 
     # ── one look ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -75,11 +76,11 @@ class Watchdog:
             When to look next.
         """
         seen = self._see(due_ns)
-        starved_ns = self._starved()
+        excused_ns = self._excuse(due_ns)
         on_grid = self._clock.now_ns() >= self._next_grid_ns
         for watched, look in seen:
             try:
-                self._consider(watched, replace(look, starved_ns=starved_ns), on_grid)
+                self._consider(watched, replace(look, excused_ns=excused_ns), on_grid)
             except Exception as error:  # noqa: BLE001 - the observer never harms the host
                 self._give_up(watched, error)
         if on_grid:
@@ -90,8 +91,6 @@ class Watchdog:
         """Frames first, then readings and walks; nothing here may give up the GIL."""
         frames = self._frames()
         now = self._clock.now_ns()
-        if now - due_ns > self.limits.late_ns:
-            self._late.append((due_ns, now))
         seen = []
         for watched in self.watched:
             if watched.failed:
@@ -102,11 +101,18 @@ class Watchdog:
                 self._give_up(watched, error)
         return seen
 
-    def _starved(self) -> int:
-        """The watchdog's own wait for a core since the last look."""
-        total = self._machine.own_runqueue_ns()
-        before, self._runqueue_ns = self._runqueue_ns, total
-        return 0 if total is None or before is None else max(0, total - before)
+    def _excuse(self, due_ns: int) -> int:
+        """How much of its lateness the machine took from the watchdog; what is left, the GIL took."""
+        machine, now = self._machine, self._clock.now_ns()
+        before, self._pulse = self._pulse, Pulse(now, machine.process_cpu_ns(), machine.own_runqueue_ns(), machine.own_switches())
+        if before is None or now - due_ns <= self.limits.late_ns:
+            return 0
+        starved = max(0, (self._pulse.runqueue_ns or 0) - (before.runqueue_ns or 0))
+        if stood_still(before, self._pulse, due_ns, starved):
+            self._stopped.append((due_ns, now))
+            return now - due_ns
+        self._late.append((due_ns, now))
+        return starved
 
     def _look_at(self, watched: Watched, frames: dict[int, FrameType], now: int, due_ns: int) -> Look:
         reading = watched.heartbeat.read(now)
@@ -143,11 +149,13 @@ class Watchdog:
         if pending is None or pending.turn != reading.turn:
             pending = watched.pending = self._begin(watched, reading)
         pending.since_ns, pending.exact = reading.since_ns, reading.exact
-        pending.late_ns = max(pending.late_ns, look.late_ns)
+        age = look.at_ns - reading.since_ns
+        late_ns = min(look.late_ns, age)  # it was not this turn that kept it earlier
+        pending.late_ns = max(pending.late_ns, late_ns)
         if look.stack is not None:
             self.samples += 1
-            pending.keep(self._sample(watched, look, look.stack), look.stack, self.limits.max_samples)
-        age = look.at_ns - reading.since_ns
+            sample = replace(self._sample(watched, look, look.stack), late_ns=late_ns)
+            pending.keep(sample, look.stack, self.limits.max_samples)
         pending.next_sample_ns = reading.since_ns + next_sample_age(age, self.limits)
         if age >= self.limits.threshold_ns:
             self._stalling(watched, pending, look)
@@ -274,6 +282,7 @@ class Watchdog:
             collections=self._garbage.within(info.thread_id, turn.start_ns, turn.end_ns),
             allowances=self._allowances(info.thread_id, turn.start_ns, turn.end_ns),
             waiting=pending.waiting,
+            stopped_ns=overlap(self._stopped, turn.start_ns, turn.end_ns),
             switch_interval_ns=int(sys.getswitchinterval() * 1e9),
             threshold_ns=self.limits.threshold_ns,
         )

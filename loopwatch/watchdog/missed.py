@@ -5,15 +5,16 @@ meanwhile, and that a thread which waits for the GIL wakes once per switch inter
 Python/ceval_gil.c, `take_gil`), which the kernel counts.
 """
 
+import os
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from loopwatch.observations import Turn
 from loopwatch.schedule import Limits
 from loopwatch.watchdog.notes import Look, Mark, Watched
 
-__all__ = ["kept_waiting", "late_within", "slept_through"]
+__all__ = ["Pulse", "kept_waiting", "late_within", "overlap", "slept_through", "stood_still"]
 
 Window = tuple[int, int]
 """When the watchdog wanted to wake, and when it did."""
@@ -21,6 +22,8 @@ SETTLE_SWITCHES = 4
 """A loop that was kept from the GIL wakes within this many switch intervals of the watchdog, which waited for the same one."""
 ENOUGH_SWITCHES = 0.5
 """Of the context switches that waiting for the GIL all the time would have made."""
+STILL_BURNED, STILL_STARVED, STILL_WAITS, STILL_ASKING = 0.05, 0.5, 3, 0.1
+"""What a process that stood still may show all the same: as shares of the time, and in context switches."""
 FEW_TURNS = 3
 """Turns among which burned CPU may still be one stall."""
 
@@ -59,6 +62,37 @@ def slept_through(watched: Watched, look: Look, limits: Limits, mark: Mark) -> T
     else:
         return None
     return Turn(look.reading.turn - 1, look.at_ns - lasted, look.at_ns, exact=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The watchdog's own signs of life at one look; None: not known here."""
+
+    at_ns: int
+    process_ns: int | None
+    runqueue_ns: int | None
+    switches: int | None
+
+
+def stood_still(before: Pulse, now: Pulse, due_ns: int, starved_ns: int) -> bool:
+    """Whether the whole process was stopped (SIGSTOP, a debugger) while the watchdog should have woken.
+
+    No thread burned CPU, and the watchdog waited neither for a core nor for the GIL, which shows as one context switch per
+    switch interval. CPU burned before the due time does not count against it.
+    """
+    late = now.at_ns - due_ns
+    if None in (before.process_ns, now.process_ns, before.switches, now.switches) or starved_ns > STILL_STARVED * late:
+        return False
+    burned = (now.process_ns or 0) - (before.process_ns or 0)
+    before_due = max(0, due_ns - before.at_ns) * (os.cpu_count() or 1)
+    waits = (now.switches or 0) - (before.switches or 0)
+    asking = late / (sys.getswitchinterval() * 1e9)
+    return burned <= before_due + STILL_BURNED * late and waits <= STILL_WAITS + STILL_ASKING * asking
+
+
+def overlap(windows: Iterable[Window], start_ns: int, end_ns: int) -> int:
+    """How much of the given time the windows cover."""
+    return sum(max(0, min(end, end_ns) - max(start, start_ns)) for start, end in windows)
 
 
 def late_within(late: Iterable[Window], start_ns: int, end_ns: int) -> int:

@@ -37,13 +37,13 @@ class Look:
     stack: Capture | None = None
     task: CurrentTask = (None, None, ())
     cpu_ns: int | None = None
-    starved_ns: int = 0
-    """How long the machine did not run the watchdog, although it was ready."""
+    excused_ns: int = 0
+    """The part of its lateness in which the machine did not run the watchdog: no core, or the process was stopped."""
 
     @property
     def late_ns(self) -> int:
         """How long the watchdog was kept from the GIL."""
-        return max(0, self.at_ns - self.due_ns - self.starved_ns)
+        return max(0, self.at_ns - self.due_ns - self.excused_ns)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from .blame import assert_blames, describe, only
 
 pytest.importorskip("fastapi")
 
-from . import places  # noqa: E402
+from . import places
 
 REQUESTS = [
     # mark, method, path, route, endpoint, function that blocks

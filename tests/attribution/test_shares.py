@@ -93,7 +93,7 @@ def test_causes_of_shares(stall_of):
     """Each share has the mechanism in which it was spent."""
 
     async def main():
-        until = time.perf_counter() + 0.15
+        until = time.perf_counter() + 0.3
         while time.perf_counter() < until: pass  # noqa: E701 # BLOCK burn
         time.sleep(0.15)  # BLOCK nap
 

@@ -51,9 +51,7 @@ def test_duration(backend):
 def test_record_of_the_loop(backend):
     """A stall says on which loop and thread it was, and when it began."""
     began = time.time()
-    thread = threading.Thread(
-        target=run, args=(blocking_every(0, Blocker(), 1), backend), name="the loop's thread"
-    )
+    thread = threading.Thread(target=run, args=(blocking_every(0, Blocker(), 1), backend), name="the loop's thread")
     with capture_stalls(threshold_ms=100) as stalls:
         thread.start()
         thread.join()
@@ -219,7 +217,6 @@ def test_many_short_turns_are_no_stall(backend):
 
 def test_many_tasks_in_one_turn(backend):
     """Three hundred tasks of a millisecond, ready at once, are one stall, and no single line is said to be its cause."""
-
     moments = []
 
     async def work():

@@ -16,7 +16,10 @@ def announced(backend):
 
     def announced(main, **settings):
         records = []
-        sink = lambda stall: records.append((time.monotonic(), stall))  # noqa: E731
+
+        def sink(stall):
+            records.append((time.monotonic(), stall))
+
         with loopwatch.watching(threshold_ms=100, sinks=[sink], **settings) as watch:
             run(main, backend)
             assert watch.flush(timeout=10)
@@ -88,8 +91,9 @@ def test_two_watches(backend):
             assert second.flush(timeout=10)
 
     assert [stall.state for stall in ours(late)] == ["ended"]
-    assert [stall.state for stall in ours(early)][0] == "ongoing"
-    assert [stall.state for stall in ours(early)][-1] == "ended"
+    states = [stall.state for stall in ours(early)]
+    assert states == ["ongoing"] * (len(states) - 1) + ["ended"]
+    assert len(states) >= 2
     assert {stall.threshold_ms for stall in early} == {100}
     assert {stall.threshold_ms for stall in late} == {300}
 
