@@ -43,6 +43,11 @@ class Queue:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether its thread has been started."""
+        return self._thread is not None
+
     def put(self, item: Any) -> bool:
         """Queue an item; False if it was dropped."""
         if self._items.qsize() >= self._limit:

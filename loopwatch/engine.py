@@ -35,6 +35,7 @@ from loopwatch.watchdog import Watchdog, Watched, stall_ids
 
 __all__ = ["ENGINE", "Engine", "Subscriber"]
 
+START_PATIENCE_S = 0.2
 EXIT_PATIENCE_S = 2.0
 MAX_FAILURES_SAID = 20
 
@@ -84,7 +85,12 @@ class Engine:
             report_failure=self._failed,
         )
         self.loops = Loops(
-            self.watchdog, lambda: bool(self._subscribers), self._loop_came, self._loop_went, self._failed
+            self.watchdog,
+            lambda: bool(self._subscribers),
+            self._start_threads,
+            self._look_now,
+            self._loop_went,
+            self._failed,
         )
 
     # ── subscribing: any thread ─────────────────────────────────────────────────────────────────────────────────
@@ -153,8 +159,7 @@ class Engine:
     def _loop_closes(self, loop: Any) -> None:
         self.loops.closing(loop)
 
-    def _loop_came(self) -> None:
-        self._start_threads()
+    def _look_now(self) -> None:
         self._ring(_nothing)
 
     def _loop_went(self, watched: Watched) -> None:
@@ -168,13 +173,18 @@ class Engine:
 
     def _start_threads(self) -> None:
         with self._lock:
-            self._delivery.start()
-            for subscriber in self._subscribers:
-                for outlet in subscriber.outlets:
-                    outlet.queue.start()  # now: at the interpreter's exit, when the last stall comes, it would be too late
+            outlets = [outlet for subscriber in self._subscribers for outlet in subscriber.outlets]
+            for queue in (self._delivery, *(outlet.queue for outlet in outlets)):
+                # Now: at the interpreter's exit, when the last stall comes, it would be too late. And all the way to their
+                # waiting: a thread that is just starting would compete with the watchdog for the GIL.
+                if not queue.running and queue.start():
+                    queue.join(time.monotonic() + START_PATIENCE_S)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch_loops, name="loopwatch-watchdog", daemon=True)
                 self._thread.start()
+                looked = threading.Event()
+                self._ring(looked.set)
+                looked.wait(START_PATIENCE_S)
 
     def _watch_loops(self) -> None:
         bell, look = self._bell, self.watchdog.look

@@ -2,6 +2,7 @@
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from loopwatch.records import Incident, Stall
 
@@ -12,7 +13,8 @@ MAX_ENDPOINTS = 50
 
 @dataclass(slots=True)
 class _Group:
-    first: Stall
+    first_at: datetime
+    last_at: datetime
     latest: Stall
     count: int = 0
     lost_ms: float = 0.0
@@ -36,10 +38,12 @@ class Incidents:
         """Count an ended stall."""
         group = self._groups.get(stall.fingerprint)
         if group is None:
-            group = self._groups[stall.fingerprint] = _Group(stall, stall)
+            group = self._groups[stall.fingerprint] = _Group(stall.started_at, stall.started_at, stall)
             if len(self._groups) > self._keep:
                 self._groups.popitem(last=False)
         self._groups.move_to_end(stall.fingerprint)
+        # Stalls of several loops may be told out of order.
+        group.first_at, group.last_at = min(group.first_at, stall.started_at), max(group.last_at, stall.started_at)
         group.latest = stall
         group.count += 1
         group.lost_ms += stall.duration_ms
@@ -72,8 +76,8 @@ def _incident(fingerprint: str, group: _Group) -> Incident:
         count=group.count,
         lost_ms=group.lost_ms,
         max_ms=group.max_ms,
-        first_at=group.first.started_at,
-        last_at=latest.started_at,
+        first_at=group.first_at,
+        last_at=group.last_at,
         endpoints=tuple(group.endpoints.most_common()),
         waiting_max=group.waiting_max,
         advice=latest.advice,

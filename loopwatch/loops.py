@@ -56,7 +56,8 @@ class Loops:
     Args:
         watchdog: Told of loops by replacing its tuple `watched`.
         wanted: Whether anybody watches at all.
-        ready: Called when a loop has come: the threads must run from now on.
+        ready: Called when a loop comes: the threads must run from now on.
+        listed: Called when it is watched.
         gone: Called with a loop's notes when it has gone.
         failed: Called with one sentence when attaching or detaching failed.
     """
@@ -66,6 +67,7 @@ class Loops:
         watchdog: Watchdog,
         wanted: Callable[[], bool],
         ready: Callable[[], None],
+        listed: Callable[[], None],
         gone: Callable[[Watched], None],
         failed: Callable[[str], None],
     ) -> None:
@@ -73,6 +75,7 @@ class Loops:
         self._watchdog = watchdog
         self._wanted = wanted
         self._ready = ready
+        self._listed = listed
         self._gone = gone
         self._failed = failed
         self._lock = threading.Lock()
@@ -126,13 +129,14 @@ class Loops:
         probe = ThreadProbe(threading.get_native_id())
         heartbeat = heartbeat_for(loop, watchdog.limits.threshold_ns, probe, adopted)
         watched = Watched(loop, heartbeat, probe, BOUNDARY, time.monotonic_ns())
+        self._ready()
+        watchdog.mark(watched)
+        heartbeat.attach()
         with self._lock:
             run = self._run_of(heartbeat.info)
             run.current, run.cpu_base_ns = watched, probe.cpu_ns()
             watchdog.watched = (*watchdog.watched, watched)
-        watchdog.mark(watched)
-        heartbeat.attach()
-        self._ready()
+        self._listed()
         return watched
 
     def detach(self, watched: Watched) -> None:

@@ -15,6 +15,7 @@ from loopwatch.errors import SettingError
 __all__ = ["Settings", "resolve"]
 
 ENVIRONMENT_PREFIX = "LOOPWATCH_"
+NAMED_SINKS = ("logging", "structlog")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,16 @@ def find_project(start: Path | None = None) -> tuple[str, Mapping[str, Any]]:
             return "", {}
         except tomllib.TOMLDecodeError as error:
             raise SettingError(f"cannot read {path}: {error}; mend the file, or start from another folder") from error
-        return str(path), document.get("tool", {}).get("loopwatch", {})
+        return str(path), _table(document, path)
     return "", {}
+
+
+def _table(document: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    tool = document.get("tool", {})
+    table = tool.get("loopwatch", {}) if isinstance(tool, dict) else tool
+    if not isinstance(table, dict):
+        raise SettingError(f"invalid [tool.loopwatch] {table!r} in {path}; make it a table: [tool.loopwatch]")
+    return table
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -188,9 +197,21 @@ def _packages(value: Any) -> tuple[str, ...]:
 
 def _sinks(value: Any) -> tuple[Any, ...]:
     sinks = tuple(_listed(value))
-    if not all(callable(sink) or (isinstance(sink, str) and sink) for sink in sinks):
-        raise ValueError("give names such as 'structlog', or callables that take a Stall")
+    for sink in sinks:
+        if not callable(sink) and sink not in NAMED_SINKS:
+            raise ValueError(f"give callables that take a Stall, or names: {', '.join(NAMED_SINKS)}")
     return sinks
+
+
+def _not_yet(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A setting of the contract that this version does not serve: only its default is taken."""
+
+    def refuse(value: Any) -> Any:
+        if check(value):
+            raise ValueError("this version cannot do that yet; leave it out")
+        return check(value)
+
+    return refuse
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
@@ -198,8 +219,8 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "ongoing_ms": _positive_ms_or_none,
     "sinks": _sinks,
     "app_packages": _packages,
-    "session": _path,
-    "sentinel": _flag,
+    "session": _not_yet(_path),
+    "sentinel": _not_yet(_flag),
     "max_frames": _whole(4),
     "max_samples": _whole(2),
     "keep": _whole(1),

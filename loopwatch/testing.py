@@ -39,7 +39,8 @@ def capture_stalls(ongoing: list[Stall] | None = None, **settings: Any) -> Itera
         elif ongoing is not None:
             ongoing.append(stall)
 
-    settings["sinks"] = (collect, *settings.get("sinks", ()))
+    others = settings.get("sinks", ())
+    settings["sinks"] = (collect, *((others,) if isinstance(others, str) or callable(others) else others))
     with watching(**settings):
         yield ended
 
@@ -103,7 +104,7 @@ class FakeHeartbeat:
         """What it was told."""
         return self.reading
 
-    def running(self, reading: Reading, stack_empty: bool) -> bool:
+    def running(self, reading: Reading, stack_empty: bool | None) -> bool:
         """As set in `really_runs`."""
         return self.really_runs
 

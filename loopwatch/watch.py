@@ -14,8 +14,8 @@ from loopwatch.judge import judge
 from loopwatch.observations import Observation
 from loopwatch.records import Cause, Incident, LoopStats, Stall
 from loopwatch.schedule import doubled
-from loopwatch.settings import Settings, resolve
-from loopwatch.sinks import named_sinks, sink_called
+from loopwatch.settings import NAMED_SINKS, Settings, resolve
+from loopwatch.sinks import sink_called
 from loopwatch.stats import Tally, stats_of
 
 __all__ = ["Watch", "disable", "enable", "watching"]
@@ -86,9 +86,9 @@ class Watch:
         Raises:
             SettingError: there is no sink of that name.
         """
-        if not callable(sink) and sink not in named_sinks():
+        if not callable(sink) and sink not in NAMED_SINKS:
             raise SettingError(
-                f"invalid sink {sink!r}; give a callable that takes a Stall, or one of: {', '.join(named_sinks())}"
+                f"invalid sink {sink!r}; give a callable that takes a Stall, or one of: {', '.join(NAMED_SINKS)}"
             )
         self.outlets = [*self.outlets, _outlet(sink)]
 
@@ -173,7 +173,6 @@ def enable(**settings: Any) -> Watch:
 def enable_as(kind: str, settings: dict[str, Any]) -> Watch:
     """`enable` on behalf of the program ("enable") or of a launcher ("auto")."""
     wanted = resolve(settings)
-    _refuse_unavailable(wanted)
     with _enabling:
         present = _enabled.get(kind)
         if present is None:
@@ -189,17 +188,6 @@ def enable_as(kind: str, settings: dict[str, Any]) -> Watch:
 def _difference(present: Settings, wanted: Settings) -> str:
     names = [name for name in Settings.__dataclass_fields__ if getattr(present, name) != getattr(wanted, name)]
     return ", ".join(f"{name}={getattr(present, name)!r} (asked for now: {getattr(wanted, name)!r})" for name in names)
-
-
-def _refuse_unavailable(settings: Settings) -> None:
-    for sink in settings.sinks:
-        if isinstance(sink, str):
-            sink_called(sink)
-    for name in ("session", "sentinel"):
-        if getattr(settings, name):
-            raise SettingError(
-                f"invalid {name} {getattr(settings, name)!r}; this version has no {name} yet: leave it out"
-            )
 
 
 def disable() -> None:
@@ -219,7 +207,6 @@ def watching(**settings: Any) -> Iterator[Watch]:
         SettingError: a setting cannot be used.
     """
     wanted = resolve(settings)
-    _refuse_unavailable(wanted)
     watch = Watch(wanted)
     try:
         yield watch

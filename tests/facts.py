@@ -117,16 +117,14 @@ def vitals(
     runqueue_ms: float | None = None,
     other_cpu_ms: float | None = None,
     late_ms: float = 0,
-    switches: int | None = None,
 ) -> Vitals:
-    """What the machine says of the whole stall; `switches` are the watchdog's."""
+    """What the machine says of the whole stall; by `late_ms` the watchdog was kept from the GIL."""
     return Vitals(
         wall_ns=ns(wall_ms),
         cpu_ns=ns(cpu_ms),
         runqueue_ns=ns(runqueue_ms),
         other_cpu_ns=ns(other_cpu_ms),
         watchdog_late_ns=ns(late_ms),
-        watchdog_switches=switches,
     )
 
 
@@ -142,8 +140,8 @@ def allowance(from_ms: float, to_ms: float | None = None, **fields: Any) -> Allo
     return Allowance(start_ns=at_ns(from_ms), end_ns=end_ns, **{**defaults, **fields})
 
 
-def observation(*seen: Sample, duration_ms: float = 400, **fields: Any) -> Observation:
-    """A stall that has ended, exactly timed."""
+def observation(*seen: Sample, duration_ms: float = 400, stopped_ms: float = 0, **fields: Any) -> Observation:
+    """A stall that has ended, exactly timed; for `stopped_ms` of it the whole process stood still."""
     defaults = {
         "id": "stall-1",
         "ongoing": False,
@@ -153,6 +151,7 @@ def observation(*seen: Sample, duration_ms: float = 400, **fields: Any) -> Obser
         "exact": True,
         "loop": LOOP,
         "samples": seen,
+        "stopped_ns": ns(stopped_ms),
     }
     return Observation(**{**defaults, **fields})
 

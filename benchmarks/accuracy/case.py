@@ -26,7 +26,6 @@ __all__ = ["CASES", "MARK", "Case", "Run", "Setup", "Skip", "case", "now"]
 
 MARK = "# BLOCK"
 COMMON_PLACES = ("handler", "call_soon")
-SCHEDSTAT = Path("/proc/thread-self/schedstat")
 
 
 class Skip(Exception):
@@ -58,9 +57,11 @@ class Run:
         self.given: Any = None
         """What the case's `prepare` returned."""
         self.kept: Any = None
-        """For results that are not to be freed within the measured time, nor within the turn."""
+        """For large results that are not to be freed within the turn.
+
+        Not for many containers: they would make every later collection longer. Those are freed on the line that made them."""
         self.truths: list[Truth] = []
-        self._before = (0, 0, 0)
+        self._before = (0, 0)
 
     @property
     def wait_ms(self) -> int:
@@ -73,9 +74,8 @@ class Run:
 
     def end(self, began: int, ended: int) -> None:
         """Records a truth with the vitals since `begin`."""
-        cpu, process, queued = (after - before for after, before in zip(_vitals(), self._before, strict=True))
-        runqueue = queued if SCHEDSTAT.exists() else None
-        self.truths.append(Truth(began, ended, self.place, cpu, runqueue, max(0, process - cpu)))
+        cpu, process = (after - before for after, before in zip(_vitals(), self._before, strict=True))
+        self.truths.append(Truth(began, ended, self.place, cpu, others_cpu_ns=max(0, process - cpu)))
 
     def note(self, began: int, ended: int) -> None:
         """Records a truth that was measured elsewhere than on the loop's thread."""
@@ -110,6 +110,8 @@ class Case:
     """The slow server that it needs."""
     expect: str = "stall"
     operator: bool = False
+    blameless: bool = False
+    """Whether naming no line is right too, besides those that are marked."""
     small: bool = False
     """Whether it belongs to the small fixed part that CI runs."""
     lines: tuple[tuple[str, int], ...] = field(default=())
@@ -138,10 +140,6 @@ def _marked(function: Callable[..., Any]) -> list[tuple[str, int]]:
     return [(file, first + offset) for offset, line in enumerate(source) if line.rstrip().endswith(MARK)]
 
 
-def _vitals() -> tuple[int, int, int]:
-    """CPU time of this thread, of the process, and the time for which this thread was ready but not run."""
-    try:
-        queued = int(SCHEDSTAT.read_text().split()[1])
-    except OSError:
-        queued = 0
-    return thread_time_ns(), process_time_ns(), queued
+def _vitals() -> tuple[int, int]:
+    """CPU time of this thread and of the process: two clocks, whose reading does not let go of the GIL."""
+    return thread_time_ns(), process_time_ns()

@@ -23,7 +23,7 @@ class Truth:
     cpu_ns: int | None = None
     """CPU time of the loop thread meanwhile; None where it was not measured."""
     runqueue_ns: int | None = None
-    """For how long that thread was ready but not run (schedstat); None where the kernel does not say."""
+    """For how long that thread was ready but not run (schedstat), around this time; None where the kernel does not say."""
     others_cpu_ns: int | None = None
     """CPU time of all other threads of the process meanwhile."""
 
@@ -74,6 +74,8 @@ class Outcome:
     """File and number of every line that may rightly be named; empty: no line is to blame."""
     expect: str = "stall"
     """"stall": each truth is to be reported; "silence": nothing is."""
+    blameless: bool = False
+    """Whether naming no line is right too, besides those in `lines`."""
     operator: bool = False
     """Whether the blocker is an operator that holds the GIL (its line cannot be seen from inside the process)."""
     truths: tuple[Truth, ...] = ()

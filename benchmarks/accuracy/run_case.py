@@ -27,6 +27,7 @@ from benchmarks.accuracy.places import visit
 
 __all__ = ["Spec", "main"]
 
+SCHEDSTAT = Path("/proc/thread-self/schedstat")
 WAITS_S = (0.18, 0.38)
 """How long a wait lasts: anything between, so that no detector's own period fits by chance."""
 IDLE_S = (0.15, 0.45)
@@ -64,6 +65,7 @@ def main(spec: Spec) -> Outcome:
         tuple(sorted(case.causes)),
         case.lines,
         case.expect,
+        case.blameless,
         case.operator,
     )
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
@@ -94,10 +96,11 @@ def _watched(spec: Spec, case: Case, outcome: Outcome, setup: Setup) -> Outcome:
     if not detector.inside:
         detector.start(spec.threshold_ms)
     with asyncio.Runner(loop_factory=_loop_factory(spec.backend)) as runner:
-        truths, reports = runner.run(_session(spec, case, data, size, detector))
+        runs, reports = runner.run(_session(spec, case, data, size, detector))
     if not detector.inside:
         reports = detector.stop()
-    return replace(outcome, truths=tuple(truths), reports=tuple(reports), size=size or None)
+    truths = tuple(truth for run in runs for truth in run.truths)
+    return replace(outcome, truths=truths, reports=tuple(reports), size=size or None)
 
 
 def _loop_factory(backend: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -110,13 +113,14 @@ def _loop_factory(backend: str) -> Callable[[], asyncio.AbstractEventLoop] | Non
 
 async def _session(
     spec: Spec, case: Case, data: Any, size: int, detector: adapters.Detector
-) -> tuple[list[Truth], list[Report]]:
+) -> tuple[list[Run], list[Report]]:
+    """All goes are kept until the detector has stopped: freeing a large result is not to be part of some later turn."""
     source = random.Random(f"{spec.seed} {spec.case}")
     if detector.inside:
         detector.start(spec.threshold_ms)
     places = case.places[: spec.places or None]
     await _warm_up(places)
-    runs: list[Run] = []  # all are kept to the end: freeing a large result is not to be part of a later turn
+    runs: list[Run] = []
     for _ in range(spec.repeat):
         for place in places:
             await _idle(source)
@@ -124,10 +128,26 @@ async def _session(
             runs.append(run)
             if case.prepare:
                 run.given = await asyncio.get_running_loop().run_in_executor(None, case.prepare, run)
+            queued = _queued_ns()
             await visit(place, case.body, run)
+            run.truths[:] = [_with_queued(truth, queued, _queued_ns()) for truth in run.truths]
     await asyncio.sleep(SETTLE_S)
     reports = detector.stop() if detector.inside else []
-    return [truth for run in runs for truth in run.truths], reports
+    return runs, reports
+
+
+def _queued_ns() -> int | None:
+    """For how long this thread has been ready but not run so far."""
+    try:
+        return int(SCHEDSTAT.read_text().split()[1])
+    except OSError:
+        return None
+
+
+def _with_queued(truth: Truth, before: int | None, after: int | None) -> Truth:
+    if before is None or after is None:
+        return truth
+    return replace(truth, runqueue_ns=min(after - before, truth.end_ns - truth.start_ns))
 
 
 async def _warm_up(places: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ The rules, the same for every detector:
 - A report belongs to the truth that it overlaps most; failing that, to one that is at most `SLACK_NS` away.
 - A truth shorter than the threshold plus one poll of the slowest fair detector need not be reported.
 - Where several reports belong to one truth, it is not "reported once", and the longest of them is judged.
+- A report that rightly blames the machine, or many callbacks together, need not name a line.
 - A report that belongs to no truth is false, unless it blames the machine only: on a shared machine that may be so.
 """
 
@@ -156,12 +157,13 @@ def _hit(outcome: Outcome, truth: Truth, reports: list[Report]) -> Hit:
     ordered = tuple(sorted(reports, key=lambda report: -(report.duration_ms or 0.0)))
     main = ordered[0]
     right = {(os.path.realpath(file), line) for file, line in outcome.lines}
+    blameless = main.line is None and (outcome.blameless or main.cause in MACHINE_CAUSES & honest_causes(outcome, truth))
     said = [(os.path.realpath(main.file or ""), line) for line in (main.line, *main.candidates)]
     return Hit(
         truth,
         ordered,
-        line=said[0] in right if right else None,
-        among=any(place in right for place in said) if right else None,
+        line=(blameless or said[0] in right) if right else None,
+        among=(blameless or any(place in right for place in said)) if right else None,
         cause=None if main.cause is None else main.cause in honest_causes(outcome, truth),
         error_ms=None if main.duration_ms is None else main.duration_ms - truth.duration_ms,
     )

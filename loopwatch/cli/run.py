@@ -13,7 +13,6 @@ from pathlib import Path
 
 from loopwatch.errors import SettingError
 from loopwatch.settings import ENVIRONMENT_PREFIX, resolve
-from loopwatch.sinks import sink_called
 
 __all__ = ["DESCRIPTION", "SUMMARY", "prepare_parser", "run"]
 
@@ -65,9 +64,7 @@ def run(chosen: argparse.Namespace) -> int:
 def _environment(chosen: argparse.Namespace) -> dict[str, str]:
     """This process's environment with the settings, checked now, and the way to our `sitecustomize`."""
     given = {name: getattr(chosen, name) for name in OPTIONS if getattr(chosen, name) is not None}
-    settings = resolve(given)
-    for sink in settings.sinks:
-        sink_called(sink)
+    resolve(given)
     environment = dict(os.environ)
     environment.update({ENVIRONMENT_PREFIX + name.upper(): value for name, value in given.items()})
     package = Path(__file__).resolve().parent

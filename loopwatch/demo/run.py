@@ -70,11 +70,11 @@ async def _observe(loop: str, seconds: float, started: Callable[[], None], on_st
     with running_supplier() as supplier:
         async with running_shop(loop, supplier, log.take) as server, customers(server.url) as client:
             quiet = await _quiet(client)
-            before = await _asked(client)
+            before = await _asked(client, server)
             started()
             log.began = began = datetime.now(UTC)
             visits = await rush(client, seconds)
-            after = await _asked(client)
+            after = await _asked(client, server)
     return _outcome(server, began, (before, after), (quiet, visits))
 
 
@@ -98,12 +98,12 @@ async def _quiet(client: httpx.AsyncClient) -> Sequence[Visit]:
     return await alone(client, HEALTH, ALONE_S)
 
 
-async def _asked(client: httpx.AsyncClient) -> dict[str, Any]:
+async def _asked(client: httpx.AsyncClient, server: Server) -> dict[str, Any]:
     """What loopwatch has found so far."""
     try:
         answer = (await client.get("/_loopwatch")).raise_for_status()
     except httpx.HTTPError as error:
-        raise DemoError(f"the shop does not answer any more: {error!r}") from error
+        raise DemoError(f"the shop does not answer any more ({error!r}); it wrote:\n{server.last_words()}") from error
     found: dict[str, Any] = answer.json()
     return found
 

@@ -26,6 +26,8 @@ STOP_TIMEOUT_S = 5.0
 LINE_LIMIT = 1 << 20
 """Longest log line in bytes; an event carries a whole stack."""
 
+STDERR = "stderr.txt"
+
 Event = dict[str, Any]
 
 
@@ -40,6 +42,11 @@ class Server:
     url: str
     folder: Path
     """Where its copy of the source is."""
+
+    def last_words(self, count: int = 15) -> str:
+        """The end of what it wrote to standard error, indented."""
+        lines = (self.folder / STDERR).read_text(errors="replace").splitlines()[-count:]
+        return "\n".join(f"    {line}" for line in lines) or "    (nothing)"
 
     def short(self, file: str) -> str:
         """`file` as a reader of the shop knows it: "shop/services.py"."""
@@ -68,7 +75,7 @@ async def running_shop(loop: str, supplier: str, on_event: Callable[[Event], Non
         server = Server(f"http://127.0.0.1:{port}", folder)
         reader = asyncio.create_task(_read_events(process, server, on_event))
         try:
-            await _wait_until_it_listens(process, port, folder)
+            await _wait_until_it_listens(process, port, server)
             yield server
         finally:
             await _stop(process)
@@ -78,7 +85,10 @@ async def running_shop(loop: str, supplier: str, on_event: Callable[[Event], Non
 async def _start(folder: Path, loop: str, port: int, supplier: str) -> Process:
     command = [sys.executable, "-m", "uvicorn", "shop.main:app", "--host", "127.0.0.1", "--port", str(port)]
     options = ["--loop", loop, "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "2"]
-    with (folder / "stderr.txt").open("wb") as stderr:
+    # Longer than any run: at the default of 5 s a loop that was blocked closes connections on which a request has just
+    # arrived, as many a 502 behind a load balancer does. True, but another story.
+    options += ["--timeout-keep-alive", "900"]
+    with (folder / STDERR).open("wb") as stderr:
         return await asyncio.create_subprocess_exec(
             *command, *options, cwd=folder, env=_environment(supplier), stdout=PIPE, stderr=stderr, limit=LINE_LIMIT
         )
@@ -100,7 +110,7 @@ async def _read_events(process: Process, server: Server, on_event: Callable[[Eve
             on_event(event | {"file": server.short(event["file"])} if event.get("file") else event)
 
 
-async def _wait_until_it_listens(process: Process, port: int, folder: Path) -> None:
+async def _wait_until_it_listens(process: Process, port: int, server: Server) -> None:
     """Uvicorn listens once the application has started, so a connection is the proof."""
     with suppress(TimeoutError):
         async with asyncio.timeout(START_TIMEOUT_S):
@@ -109,7 +119,7 @@ async def _wait_until_it_listens(process: Process, port: int, folder: Path) -> N
                     return
                 await asyncio.sleep(0.05)
     what = f"did not start within {START_TIMEOUT_S:.0f} s" if process.returncode is None else "did not start"
-    raise DemoError(f"the shop {what} on port {port}; it wrote:\n{_last_lines(folder / 'stderr.txt')}")
+    raise DemoError(f"the shop {what} on port {port}; it wrote:\n{server.last_words()}")
 
 
 async def _listens(port: int) -> bool:
@@ -129,11 +139,6 @@ async def _stop(process: Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def _last_lines(file: Path, count: int = 15) -> str:
-    lines = file.read_text(errors="replace").splitlines()[-count:]
-    return "\n".join(f"    {line}" for line in lines) or "    (nothing)"
 
 
 def _free_port() -> int:

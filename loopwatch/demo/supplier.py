@@ -29,12 +29,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the terminal belongs to the demo."""
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # connections that may wait; the default of 5 is too few for a crowd
+    block_on_close = False  # a keep-alive connection of a shop that was killed must not hold the demo
+
+
 @contextmanager
 def running_supplier() -> Iterator[str]:
     """Serve until the block ends; yields the address ("http://127.0.0.1:PORT")."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    server.block_on_close = False  # a keep-alive connection of a shop that was killed must not hold the demo
+    server = _Server(("127.0.0.1", 0), _Handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="supplier", daemon=True)
     thread.start()
     try:

@@ -122,7 +122,7 @@ class SelectorHeartbeat:
         since = self.since
         return Reading(since, since or None, exact=since != self._bound)
 
-    def running(self, reading: Reading, stack_empty: bool) -> bool:
+    def running(self, reading: Reading, stack_empty: bool | None) -> bool:
         return True
 
     def finished(self) -> list[Turn]:

@@ -32,8 +32,13 @@ class Heartbeat(Protocol):
     def read(self, now_ns: int) -> Reading:
         """Busy since when? No I/O, so that a frame taken just before belongs to the same moment."""
 
-    def running(self, reading: Reading, stack_empty: bool) -> bool:
-        """Whether `reading`, which looks busy, truly is. May do I/O."""
+    def running(self, reading: Reading, stack_empty: bool | None) -> bool:
+        """Whether `reading`, which looks busy, truly is.
+
+        Args:
+            reading: What `read` has just said.
+            stack_empty: Whether the thread's stack had no Python frame within the loop; None: it was not looked at.
+        """
 
     def finished(self) -> list[Turn]:
         """The turns over the limit that ended since the last call."""

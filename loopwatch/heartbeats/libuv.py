@@ -152,11 +152,13 @@ class LibuvHeartbeat:
         self._exact = self._known == "waits"
         self._known, self._since_ns = "", self._start(clock_ns)
 
-    def running(self, reading: Reading, stack_empty: bool) -> bool:
+    def running(self, reading: Reading, stack_empty: bool | None) -> bool:
         if self._known:
             return self._known == "runs"
         call = self._probe.syscall()
         if call is None:  # no such evidence on this platform: a frame inside the loop means that it runs
+            if stack_empty is None:
+                return True
             waits = stack_empty
         else:
             waits = call.name in POLLS and call.fd == self._backend_fd

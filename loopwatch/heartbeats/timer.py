@@ -55,7 +55,7 @@ class TimerHeartbeat:
         due = self._due_ns
         return Reading(due, due if self._loop is not None and now_ns > due else None, exact=False)
 
-    def running(self, reading: Reading, stack_empty: bool) -> bool:
+    def running(self, reading: Reading, stack_empty: bool | None) -> bool:
         return True
 
     def finished(self) -> list[Turn]:

@@ -3,7 +3,7 @@
 from loopwatch.observations import Sample
 from loopwatch.records import Cause, Frame
 
-__all__ = ["in_subprocess", "named_cause", "starts_thread"]
+__all__ = ["in_subprocess", "is_quick", "named_cause", "starts_thread"]
 
 _SUBPROCESS_FILES = ("/subprocess.py", "/multiprocessing/popen_fork.py", "/multiprocessing/popen_spawn_posix.py")
 _BY_NAME = (
@@ -20,6 +20,15 @@ _BY_NAME = (
 def in_subprocess(sample: Sample) -> bool:
     """Whether the thread is in the standard library's code for child processes."""
     return any(frame.file.endswith(_SUBPROCESS_FILES) for frame in sample.stack[-INNERMOST:])
+
+
+QUICK = ("len", "isinstance", "issubclass", "id", "callable", "hasattr", "iter", "bool", "range", "super")
+"""Calls that cannot take long: where one of them ended a wait for the GIL, something before it kept it."""
+
+
+def is_quick(call: str | None) -> bool:
+    """Whether a call, by its full name, cannot have taken long by itself."""
+    return call is not None and call != "time.sleep" and (call in QUICK or call.startswith("time."))
 
 
 def starts_thread(sample: Sample) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from loopwatch.judge.mechanism import LATE_SWITCHES, mechanism_of
+from loopwatch.judge.names import is_quick
 from loopwatch.judge.weights import Part, parts_of
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause, Frame, Origin, Share, Spot
@@ -113,8 +114,8 @@ def _candidates(frame: Frame, beneath: Frame | None, sample: Sample, observation
     here, elsewhere = _here(frame), tuple(spot for spot in frame.suspects if spot.line != frame.line)
     if beneath is not None and beneath.point != "resume":
         return ()
-    if beneath is not None or frame.point != "call":
-        # Just entered, or at the end of a round: only an operator before it can have kept the GIL.
+    if beneath is not None or frame.point != "call" or is_quick(frame.call):
+        # Just entered, at the end of a round, or after a call that takes no time: an operator before it kept the GIL.
         return frame.suspects or (here,)
     return (here, *elsewhere) if elsewhere or _crowded(sample, observation) else ()
 

@@ -41,6 +41,7 @@ _LONG_OPERATIONS = frozenset(
     "FORMAT_VALUE FORMAT_SIMPLE FORMAT_WITH_SPEC UNPACK_SEQUENCE UNPACK_EX UNARY_NEGATIVE UNARY_NOT BINARY_SUBSCR".split()
 )
 """Operators that run C code of any length without a check point after them."""
+_MOSTLY_SHORT = frozenset({"COMPARE_OP", "BINARY_SUBSCR", "UNARY_NOT", "UNPACK_SEQUENCE", "FORMAT_VALUE", "FORMAT_SIMPLE"})
 _MAKES_OBJECT = frozenset({"GET_AWAITABLE", "GET_ITER", "GET_AITER"})
 
 
@@ -187,12 +188,15 @@ def _suspects(code: CodeType, offset: int, module: str | None) -> tuple[Spot, ..
     """Operators since the previous check point, latest first, one per line."""
     found: dict[int, Spot] = {}
     following = ""
-    for at, name, line in _before(code, offset):
-        if at < offset and name.startswith(_CHECKPOINTS) and "INTRINSIC" not in name:
+    # A call that has just returned may itself have taken the time: beside it, only operators that are known for it count.
+    wanted = _LONG_OPERATIONS - _MOSTLY_SHORT if _point(code, offset) == "call" else _LONG_OPERATIONS
+    # The first row is where the frame stands; `offset` itself may be one of its inline cache entries.
+    for row, (at, name, line) in enumerate(_before(code, offset)):
+        if row and name.startswith(_CHECKPOINTS) and "INTRINSIC" not in name:
             if following not in _MAKES_OBJECT:
                 break
             continue  # a coroutine or generator function: calling it makes an object, and the interpreter does not look
-        if name in _LONG_OPERATIONS and line is not None and line not in found:
+        if name in wanted and line is not None and line not in found:
             found[line] = _spot(code, at, module)
         following = name
     return tuple(found.values())

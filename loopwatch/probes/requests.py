@@ -99,7 +99,9 @@ def _path_of_endpoint(routes: Any, endpoint: Any) -> str | None:
     """Starlette's own routes do not put themselves into the scope: find the one with this endpoint."""
     if endpoint is None or type(routes) is not list:
         return None
-    return next((_plain(route, "path") for route in routes[:MAX_ROUTES] if _plain_any(route, "endpoint") is endpoint), None)
+    return next(
+        (_plain(route, "path") for route in routes[:MAX_ROUTES] if _plain_any(route, "endpoint") is endpoint), None
+    )
 
 
 def _mount(scope: dict[Any, Any]) -> tuple[str, Any]:
@@ -119,7 +121,9 @@ def _mount(scope: dict[Any, Any]) -> tuple[str, Any]:
             return prefix, routes
         template = _plain(mount, "path") or ""
         prefix += _PARAMETER.sub(r"{\1}", template)
-        left = "/" + "/".join(left.split("/")[template.count("/") + 1 :]) if left.count("/") > template.count("/") else ""
+        left = (
+            "/" + "/".join(left.split("/")[template.count("/") + 1 :]) if left.count("/") > template.count("/") else ""
+        )
         routes = _routes_of(mount)
     return prefix, routes
 

@@ -5,15 +5,11 @@ from typing import Any
 
 from loopwatch.errors import SettingError
 from loopwatch.records import Stall
+from loopwatch.settings import NAMED_SINKS
 
-__all__ = ["Sink", "named_sinks", "sink_called"]
+__all__ = ["Sink", "sink_called"]
 
 Sink = Callable[[Stall], None]
-
-
-def named_sinks() -> tuple[str, ...]:
-    """The names that `sinks=[...]` takes."""
-    return ("logging", "structlog")
 
 
 def sink_called(name: str) -> Sink:
@@ -31,7 +27,7 @@ def sink_called(name: str) -> Sink:
 
         return LoggingSink()
     raise SettingError(
-        f"unknown sink {name!r}; there are: {', '.join(named_sinks())}; or pass a callable that takes a Stall"
+        f"unknown sink {name!r}; there are: {', '.join(NAMED_SINKS)}; or pass a callable that takes a Stall"
     )
 
 

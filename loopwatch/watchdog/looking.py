@@ -99,12 +99,17 @@ class Watchdog:
                 seen.append((watched, self._look_at(watched, frames, now, due_ns)))
             except Exception as error:  # noqa: BLE001
                 self._give_up(watched, error)
+        # Our own frame is among them and holds them all: without this, foreign locals would live until a collection.
+        frames.clear()
         return seen
 
     def _excuse(self, due_ns: int) -> int:
         """How much of its lateness the machine took from the watchdog; what is left, the GIL took."""
         machine, now = self._machine, self._clock.now_ns()
-        before, self._pulse = self._pulse, Pulse(now, machine.process_cpu_ns(), machine.own_runqueue_ns(), machine.own_switches())
+        before, self._pulse = (
+            self._pulse,
+            Pulse(now, machine.process_cpu_ns(), machine.own_runqueue_ns(), machine.own_switches()),
+        )
         if before is None or now - due_ns <= self.limits.late_ns:
             return 0
         starved = max(0, (self._pulse.runqueue_ns or 0) - (before.runqueue_ns or 0))
@@ -123,7 +128,8 @@ class Watchdog:
 
     def _consider(self, watched: Watched, look: Look, on_grid: bool) -> None:
         """From here on I/O is allowed: the stack is safe."""
-        if look.stack is not None and not watched.heartbeat.running(look.reading, not look.stack.points):
+        stack_empty = None if look.stack is None else not look.stack.points
+        if look.reading.since_ns is not None and not watched.heartbeat.running(look.reading, stack_empty):
             look = replace(look, reading=replace(look.reading, since_ns=None), stack=None)
         turns = watched.heartbeat.finished()
         mark = self._mark(watched) if on_grid or turns or watched.pending is not None else None

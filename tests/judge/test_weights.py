@@ -30,7 +30,7 @@ def observations(draw, early_ms=0, late_ms=0):
     measured = st.builds(vitals, st.just(duration_ms), clocks, clocks, clocks, st.floats(0, 5000))
     pauses = [collection(from_ms, from_ms + 10) for from_ms in draw(st.lists(st.integers(-2, 500), max_size=3))]
     spread = tuple(pause for n, pause in enumerate(pauses) if all(abs(pause.start_ns - o.start_ns) >= 10 * MS for o in pauses[:n]))
-    return observation(*seen, duration_ms=duration_ms, vitals=draw(st.none() | measured), collections=spread)
+    return observation(*seen, duration_ms=duration_ms, vitals=draw(st.none() | measured), collections=spread, stopped_ms=draw(st.just(0) | st.floats(0, 5000)))
 
 
 # ── parts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -84,12 +84,13 @@ def test_own_time_is_a_part_of_the_stall(seen):
 
 
 def test_own_time():
-    """The wait for a core, the collector and a foreign GIL are not the program's own time."""
+    """The wait for a core, a stopped process, the collector and a foreign GIL are not the program's own time."""
     starved = observation(vitals=vitals(400, cpu_ms=100, runqueue_ms=300))
+    stopped = observation(stopped_ms=300)
     collected = observation(vitals=vitals(400, cpu_ms=400), collections=(collection(0, 300),))
     kept = observation(vitals=vitals(400, cpu_ms=100, runqueue_ms=0, other_cpu_ms=400, late_ms=300))
 
-    assert [weigh(one).own_ns / MS for one in (starved, collected, kept)] == [100, 100, 100]
+    assert [weigh(one).own_ns / MS for one in (starved, stopped, collected, kept)] == [100] * 4
 
 
 def test_own_time_without_clocks():

@@ -84,10 +84,14 @@ def assert_duration(stall: Stall, took_ms: float, over_ms: float = 25) -> None:
     Not shorter than the clocks' grain allows (uvloop's is 1 ms), and longer by what else a busy machine puts into a turn.
     """
     under_ms = 2.5 if stall.timing == "exact" else 30
-    assert took_ms - under_ms <= stall.duration_ms <= took_ms + over_ms, f"{took_ms:.1f} ms by the blocker; {describe(stall)}"
+    assert took_ms - under_ms <= stall.duration_ms <= took_ms + over_ms, (
+        f"{took_ms:.1f} ms by the blocker; {describe(stall)}"
+    )
 
 
 def describe(stall: Stall) -> str:
     """A stall in one line, for a failing test to show."""
     where = stall.origin and f"{stall.origin.file}:{stall.origin.line}"
-    return f"{stall.id} {stall.state} {stall.duration_ms:.1f} ms {stall.timing} {stall.cause} at {where}: {stall.evidence}"
+    return (
+        f"{stall.id} {stall.state} {stall.duration_ms:.1f} ms {stall.timing} {stall.cause} at {where}: {stall.evidence}"
+    )

@@ -38,7 +38,7 @@ def _work(clock: _Clock, small_ns: int) -> None:
     clock.end(now())
 
 
-@case("overload", via=(_work,), small=True)
+@case("overload", blameless=True, via=(_work,), small=True)
 async def callbacks(run: Run) -> None:
     clock = _Clock(run, MANY)
     for _ in range(MANY):
@@ -46,7 +46,7 @@ async def callbacks(run: Run) -> None:
     await clock.done
 
 
-@case("overload", via=(_work,))
+@case("overload", blameless=True, via=(_work,))
 async def very_small_callbacks(run: Run) -> None:
     clock = _Clock(run, 10 * MANY)
     for _ in range(10 * MANY):
@@ -54,7 +54,7 @@ async def very_small_callbacks(run: Run) -> None:
     await clock.done
 
 
-@case("overload", via=(_work,))
+@case("overload", blameless=True, via=(_work,))
 async def tasks_woken_together(run: Run) -> None:
     """A thundering herd: one event wakes them all."""
     clock, event = _Clock(run, MANY), asyncio.Event()
@@ -71,7 +71,7 @@ async def tasks_woken_together(run: Run) -> None:
         await clock.done
 
 
-@case("overload", via=(_work,))
+@case("overload", blameless=True, via=(_work,))
 async def timers_due_together(run: Run) -> None:
     loop = asyncio.get_running_loop()
     clock, at = _Clock(run, MANY), loop.time() + 0.03
@@ -88,7 +88,7 @@ class _Worker(asyncio.Protocol):
         _work(self.clock, SMALL_NS)
 
 
-@case("overload", via=(_work,))
+@case("overload", blameless=True, via=(_work,))
 async def sockets_ready_together(run: Run) -> None:
     """Many connections get data at once."""
     clock = _Clock(run, MANY)

@@ -21,7 +21,7 @@ def _records(setup: Setup) -> list[dict[str, Any]]:
 @case("python", places=ALL, small=True, size=20_000, make=_records)
 def deepcopy(run: Run) -> None:
     began = run.begin()
-    run.kept = copy.deepcopy(run.data)  # BLOCK
+    copy.deepcopy(run.data)  # BLOCK
     run.end(began, now())
 
 
@@ -80,7 +80,7 @@ def _items(setup: Setup) -> list[_Item]:
 @case("python", size=20_000, make=_items, places=("async_generator",))
 def dataclasses_asdict(run: Run) -> None:
     began = run.begin()
-    run.kept = [dataclasses.asdict(item) for item in run.data]  # BLOCK
+    [dataclasses.asdict(item) for item in run.data]  # BLOCK
     run.end(began, now())
 
 
@@ -119,7 +119,7 @@ def yaml_safe_load(run: Run) -> None:
     import yaml
 
     began = run.begin()
-    run.kept = yaml.safe_load(run.data)  # BLOCK
+    yaml.safe_load(run.data)  # BLOCK
     run.end(began, now())
 
 
