@@ -264,13 +264,13 @@ class Engine:
     def _after_fork(self) -> None:
         """In the child: threads, locks and loops of the parent do not exist here."""
         inherited = self.watchdog.watched
-        if self._garbage is not None:
-            self._garbage.uninstall()
+        here = [watched for watched in inherited if watched.heartbeat.info.thread_id == threading.get_ident()]
+        self._garbage.uninstall()
         for watched in inherited:
             watched.probe.close()
-            if watched.heartbeat.info.thread_id == threading.get_ident():
-                with contextlib.suppress(Exception):
-                    watched.heartbeat.detach()
+        for watched in here:
+            with contextlib.suppress(Exception):
+                watched.heartbeat.detach()
         self._machine.close()
         self._fresh()
         for subscriber in self._subscribers:
@@ -278,6 +278,8 @@ class Engine:
         if self._subscribers:
             self.watchdog.limits = limits_of(one.settings for one in self._subscribers)
             self._garbage.install()
+            for watched in here:
+                self.loops.rejoin(watched.loop)
 
     @property
     def own_cpu_ns(self) -> int | None:

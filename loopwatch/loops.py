@@ -99,9 +99,10 @@ class Loops:
 
     def closing(self, loop: Any) -> None:
         """It is about to be closed: nobody may look at it any more."""
-        for watched in self._watchdog.watched:
-            if watched.loop is loop:
-                self.stopped(watched)
+        with self._lock:  # another thread may be detaching from it right now, and still read its state
+            listed = [watched for watched in self._watchdog.watched if watched.loop is loop]
+        for watched in listed:
+            self.stopped(watched)
 
     def adopt_running(self) -> None:
         """Take on loops that run already, in any thread."""
@@ -112,6 +113,11 @@ class Loops:
             else:
                 with contextlib.suppress(RuntimeError):  # closed in the meantime
                     loop.call_soon_threadsafe(self._adopt, loop)
+
+    def rejoin(self, loop: Any) -> None:
+        """In a fork's child: take on a copied loop, but only if the child goes on with it, which most never do."""
+        with contextlib.suppress(Exception):
+            loop.call_soon(self._adopt, loop)
 
     def _adopt(self, loop: Any) -> None:
         """On the loop's thread, while it runs."""

@@ -11,7 +11,7 @@ IDLE_MAX_NS = 50_000_000
 """Looks at idle loops: 20 a second cost about 0.1 % of a core (benchmarks/overhead/idle.py)."""
 IDLE_MIN_NS = 5_000_000
 GROWTH = 1.25
-LONGEST_GAP_NS = 1_000_000_000
+LONGEST_GAP_NS = 5_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,10 @@ from loopwatch.demo.planted import Planted, read_planted
 from loopwatch.demo.screens import PlainScreen
 from loopwatch.demo.server import SHOP
 from loopwatch.demo.traffic import percentile
+from loopwatch.demo.wording import TOO_BUSY
 
 PLANTED = {planted.name: planted for planted in read_planted(SHOP)}
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 NAMES = ("alike", "customers", "export", "login", "price")
 
 
@@ -35,24 +37,40 @@ def finished(process):
     return process.returncode, out, err
 
 
+def fair(run):
+    """The first of three runs on which the machine had time for the shop; what a starved one lacks, nobody could see."""
+    for _ in range(3):
+        result, busy = run()
+        if not busy:
+            return result
+    pytest.skip("the machine is too busy for a fair run")
+
+
 @pytest.fixture(scope="module")
 def said(tmp_path_factory):
     """What a short run on uvloop says as JSON."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    status, out, err = finished(demo("--json", "--seconds", "5", folder=tmp_path_factory.mktemp("uvloop"), **pipes))
-    assert out, err
-    return json.loads(out) | {"status": status, "stderr": err}
+
+    def run():
+        status, out, err = finished(demo("--json", "--seconds", "5", folder=tmp_path_factory.mktemp("uvloop"), **PIPES))
+        assert out, err
+        document = json.loads(out) | {"status": status, "stderr": err}
+        return document, document["problems"] and document["busy"]
+
+    return fair(run)
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
     """What a short run on asyncio shows, as (status, text)."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    folder = tmp_path_factory.mktemp("asyncio")
-    status, out, err = finished(demo("--loop", "asyncio", "--seconds", "5", folder=folder, **pipes))
-    assert not err
-    assert not list(folder.iterdir())
-    return status, out
+
+    def run():
+        folder = tmp_path_factory.mktemp("asyncio")
+        status, out, err = finished(demo("--loop", "asyncio", "--seconds", "5", folder=folder, **PIPES))
+        assert not err
+        assert not list(folder.iterdir())
+        return (status, out), TOO_BUSY in out
+
+    return fair(run)
 
 
 class TestRun:
@@ -123,7 +141,7 @@ class TestEnd:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_cleans_up_when_stopped(self, tmp_path, number):
         """Ctrl-C and SIGTERM end the shop's process and remove its folder."""
-        process = demo("--seconds", "60", folder=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = demo("--seconds", "60", folder=tmp_path, **PIPES)
         while "of traffic" not in process.stdout.readline():
             assert process.poll() is None
         (shop,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -183,6 +201,7 @@ GOOD = Outcome(
     loop="uvloop",
     seconds=8.0,
     lost_ms=900.0,
+    own_ms=890.0,
     findings=(CALLS,),
     planted=(Planted("price", frozenset({"network"}), frozenset({("shop/repository.py", 7)})),),
     requests=200,
@@ -205,7 +224,7 @@ class TestProblems:
             (replace(GOOD, findings=()), "no stall was reported"),
             (replace(GOOD, findings=(replace(CALLS, cause="lock"),)), "repository.py:7 .* network; it was called lock"),
             (replace(GOOD, findings=(replace(CALLS, line=8),)), "repository.py:7 was not named"),
-            (replace(GOOD, findings=(CALLS, replace(CALLS, endpoints=("GET /health",)))), "GET /health was blamed"),
+            (replace(GOOD, findings=(CALLS, replace(CALLS, endpoints=("GET /health",)))), "GET /health: blamed"),
             (replace(GOOD, failed=3), "3 of 200 requests"),
         ],
     )

@@ -1,5 +1,7 @@
 """Totals of a watch: of all loops together, and of each."""
 
+from types import SimpleNamespace
+
 import pytest
 from facts import LOOP, stall
 
@@ -156,7 +158,7 @@ class FakeProbe:
 
 def test_running_loop(monkeypatch):
     """A loop that still runs counts up to now, on top of its earlier runs."""
-    monkeypatch.setattr("loopwatch.stats.time.monotonic_ns", lambda: 100 * SECOND)
+    monkeypatch.setattr("loopwatch.stats.time", SimpleNamespace(monotonic_ns=lambda: 100 * SECOND))
     watched = Watched(object(), FakeHeartbeat(FakeClock()), FakeProbe(), frozenset(), began_ns=90 * SECOND)
     watched.lags_ns.append(3_000_000)
     run = run_of(ran_s=10, cpu_s=1)

@@ -1,9 +1,9 @@
-"""`enable`, `disable`, `watching`, and the `Watch` that they give."""
+"""What a `Watch` knows, whom it tells, and how it ends."""
 
-import importlib
+import asyncio
 import logging
-import sys
 import threading
+import time
 
 import pytest
 from facts import allowance, call, frame, observation, sample, samples
@@ -21,7 +21,6 @@ def disabled():
     """Whatever a test enables ends with it."""
     yield
     loopwatch.disable()
-    sys.modules.pop("loopwatch.auto", None)
 
 
 def happens(**fields):
@@ -33,123 +32,6 @@ def happens(**fields):
 def lines(caplog):
     """The events that were logged."""
     return [record.getMessage().split()[0] for record in caplog.records]
-
-
-# ── enable and disable ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_enable_again():
-    """The same settings again give the same watch; what is not said is the default."""
-    watch = loopwatch.enable(threshold_ms=100)
-
-    assert loopwatch.enable(threshold_ms=100) is watch
-    assert loopwatch.enable() is watch
-
-
-def test_enable_otherwise():
-    """Other settings are an error that names the difference and the way out, and changes nothing."""
-    watch = loopwatch.enable(threshold_ms=100, keep=5)
-
-    with pytest.raises(SettingError, match=r"enabled already, with threshold_ms=100.0 \(asked for now: 50.0\); .*disable\(\)"):
-        loopwatch.enable(threshold_ms=50, keep=5)
-    assert loopwatch.enable(keep=5) is watch
-
-
-def test_disable():
-    """After `disable` one may enable anew, with other settings; disabling what is not enabled does nothing."""
-    loopwatch.disable()
-    first = loopwatch.enable(threshold_ms=100)
-    loopwatch.disable()
-    loopwatch.disable()
-
-    second = loopwatch.enable(threshold_ms=50)
-
-    assert second is not first
-    assert (second.settings.threshold_ms, ENGINE._subscribers) == (50, (second,))
-
-
-def test_closing_what_was_enabled():
-    """A watch that was closed is not what `enable` finds."""
-    first = loopwatch.enable()
-    first.close()
-
-    assert loopwatch.enable() is not first
-
-
-@pytest.mark.parametrize("door", [loopwatch.enable, lambda **settings: loopwatch.watching(**settings).__enter__()])
-@pytest.mark.parametrize("settings", [{"threshold_ms": -1}, {"sinks": ["nowhere"]}, {"nonsense": 1}, {"sentinel": True}])
-def test_wrong_settings(door, settings):
-    """A setting that cannot be used is an error, and nothing has been installed."""
-    with pytest.raises(SettingError):
-        door(**settings)
-
-    assert ENGINE._subscribers == ()
-
-
-@pytest.mark.parametrize(("variable", "value"), [("LOOPWATCH_SINKS", "nowhere"), ("LOOPWATCH_SESSION", "run.loopwatch")])
-def test_wrong_settings_name_their_source(monkeypatch, variable, value):
-    """Also where a value is of the right kind but not to be had, the error says where it came from."""
-    monkeypatch.setenv(variable, value)
-
-    with pytest.raises(SettingError, match=rf"'{value}'.*{variable}"):
-        loopwatch.enable()
-
-
-# ── side by side ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_auto_beside_enable(monkeypatch, caplog):
-    """A launcher's watch and the program's own live side by side, each with its settings; one stall is one log line."""
-    monkeypatch.setenv("LOOPWATCH_THRESHOLD_MS", "50")
-    auto = importlib.import_module("loopwatch.auto").watch
-    monkeypatch.delenv("LOOPWATCH_THRESHOLD_MS")
-    mine = loopwatch.enable(threshold_ms=200)
-
-    happens(duration_ms=400)
-    happens(duration_ms=100)
-
-    assert [len(watch.stalls) for watch in (auto, mine)] == [2, 1]
-    assert lines(caplog) == ["event_loop_blocked"] * 2
-
-
-def test_enable_before_auto():
-    """The order does not matter, and `disable` ends both."""
-    mine = loopwatch.enable(threshold_ms=200)
-    auto = importlib.import_module("loopwatch.auto").watch
-
-    assert auto is not mine
-    loopwatch.disable()
-    assert ENGINE._subscribers == ()
-
-
-def test_nested_watches():
-    """Each watch has its own threshold, and the strictest decides what is observed."""
-    with loopwatch.watching(threshold_ms=100, sinks=[]) as outer:
-        with loopwatch.watching(threshold_ms=50, sinks=[]) as inner:
-            assert ENGINE.watchdog.limits.threshold_ns == 50_000_000
-            happens(duration_ms=60)
-            happens(duration_ms=100)
-        assert ENGINE.watchdog.limits.threshold_ns == 100_000_000
-
-    assert [stall.duration_ms for stall in inner.stalls] == [60, 100]
-    assert [(stall.duration_ms, stall.threshold_ms) for stall in outer.stalls] == [(100, 100)]
-
-
-def test_disable_leaves_other_watches():
-    """`disable` does not end what `watching` began."""
-    with loopwatch.watching(sinks=[]) as watch:
-        loopwatch.enable(sinks=[])
-        loopwatch.disable()
-
-        assert ENGINE._subscribers == (watch,)
-
-
-def test_error_in_the_block():
-    """A watch ends with its block, also when that fails."""
-    with pytest.raises(KeyError), loopwatch.watching():
-        raise KeyError
-
-    assert ENGINE._subscribers == ()
 
 
 # ── what a watch knows ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -286,6 +168,20 @@ def test_flush_from_a_sink():
         happens()
 
     assert answers == [False]
+
+
+def test_stall_under_way():
+    """A watch that ends within a stall, as one around a blocking call in a coroutine does, tells of it."""
+
+    async def main():
+        with loopwatch.watching(threshold_ms=1, sinks=[]) as watch:
+            until = time.monotonic() + 0.01
+            while time.monotonic() < until:
+                pass
+        return watch.stalls
+
+    (stall,) = asyncio.run(main())
+    assert stall.duration_ms >= 9
 
 
 def test_close():

@@ -98,7 +98,8 @@ def judge(outcome: Outcome, threshold_ms: float) -> Judged:
     machine = [report for report in strays if report.cause in MACHINE_CAUSES]
     for truth, reports in zip(outcome.truths, owned, strict=True):
         if outcome.expect == "silence":  # the stop of a whole process: it happened, and is still no stall
-            false.extend(reports)
+            starved = "starved" in honest_causes(outcome, truth)
+            false.extend(report for report in reports if not (starved and report.cause == "starved"))
         elif truth.duration_ms >= threshold_ms + MARGIN_MS:
             hits.append(_hit(outcome, truth, reports))
     return Judged(outcome, tuple(hits), tuple(false), tuple(machine))
@@ -157,7 +158,9 @@ def _hit(outcome: Outcome, truth: Truth, reports: list[Report]) -> Hit:
     ordered = tuple(sorted(reports, key=lambda report: -(report.duration_ms or 0.0)))
     main = ordered[0]
     right = {(os.path.realpath(file), line) for file, line in outcome.lines}
-    blameless = main.line is None and (outcome.blameless or main.cause in MACHINE_CAUSES & honest_causes(outcome, truth))
+    blameless = main.line is None and (
+        outcome.blameless or main.cause in MACHINE_CAUSES & honest_causes(outcome, truth)
+    )
     said = [(os.path.realpath(main.file or ""), line) for line in (main.line, *main.candidates)]
     return Hit(
         truth,

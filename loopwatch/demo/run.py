@@ -50,7 +50,12 @@ async def run_as_json(loop: str, seconds: float, out: TextIO) -> int:
     events: list[Event] = []
     outcome = await _observe(loop, seconds, lambda: None, lambda event, _: events.append(event))
     found = {planted.name: outcome.found(planted) for planted in outcome.planted}
-    document = asdict(outcome) | {"events": events, "found": found, "problems": problems(outcome)}
+    document = asdict(outcome) | {
+        "busy": outcome.busy,
+        "events": events,
+        "found": found,
+        "problems": problems(outcome),
+    }
     json.dump(document, out, indent=2, default=sorted)  # the only things json does not know are sets
     out.write("\n")
     return 1 if problems(outcome) else 0
@@ -121,6 +126,7 @@ def _outcome(
         loop=after["loops"][0]["loop"]["backend"],
         seconds=after["observed_s"] - before["observed_s"],
         lost_ms=after["lost_ms"] - before["lost_ms"],
+        own_ms=asked[1]["own_ms"] - asked[0]["own_ms"],
         findings=findings_of(asked[1]["incidents"], began, server.short),
         planted=read_planted(SHOP),
         requests=len(rush_hour),

@@ -49,10 +49,10 @@ class Server:
         return "\n".join(f"    {line}" for line in lines) or "    (nothing)"
 
     def short(self, file: str) -> str:
-        """`file` as a reader of the shop knows it: "shop/services.py"."""
-        with suppress(ValueError):
-            return Path(file).resolve().relative_to(self.folder).as_posix()
-        return file
+        """`file` as a reader of the shop knows it: "shop/services.py"; of a library's, folder and name."""
+        path = Path(file).resolve()
+        known = path.relative_to(self.folder).parts if path.is_relative_to(self.folder) else path.parts[-2:]
+        return "/".join(known)
 
 
 @asynccontextmanager

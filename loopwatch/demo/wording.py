@@ -7,6 +7,7 @@ from .findings import Finding, Outcome, problems
 
 __all__ = [
     "EVENT_HEAD",
+    "TOO_BUSY",
     "announcement",
     "fields",
     "held_by",
@@ -18,6 +19,7 @@ __all__ = [
     "where",
 ]
 
+TOO_BUSY = "the machine was too busy"
 EVENT_HEAD = ("at", "blocked", "cause", "line", "held by", "what ran")
 
 
@@ -96,8 +98,8 @@ def verdict(outcome: Outcome) -> str:
     mistakes = problems(outcome)
     if not mistakes:
         return f"{head}; nothing innocent was blamed."
-    if outcome.starved_ms > 0.1 * outcome.lost_ms:
-        mistakes = (*mistakes, "the machine was too busy for a fair run; try again when it is quiet")
+    if outcome.busy:
+        mistakes = (*mistakes, f"{TOO_BUSY} for a fair run: the shop often had to wait for a core; try again later")
     return "\n".join([f"{head}.", *(f"  - {sentence}" for sentence in mistakes)])
 
 

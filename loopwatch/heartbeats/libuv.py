@@ -7,9 +7,10 @@ So within one count the loop first waits and then runs, and a clock that moved w
 poll has returned. An unchanged pair is either a wait or a stall: the thread's system call tells which.
 
 Guarantees:
-- libuv's memory dies with the loop, and reading it then would crash the process. The pointer is read only between
+- libuv's memory dies with the loop, and reading it then would crash the process. The watchdog reads it only between
   `_reading = True` and `_reading = False`, and `detach` sets `_detached` and then waits until `_reading` is False: under
-  the GIL one of the two always sees the other's flag first;
+  the GIL one of the two always sees the other's flag first. A loop is not closed while `detach` is under way
+  (`loopwatch.loops.Loops.closing` waits for it), and a callback on the loop itself runs only while it lives;
 - `PyDLL`, not `CDLL`: a call that gave up the GIL would get it back 5 ms later under load.
 """
 
@@ -114,7 +115,6 @@ class LibuvHeartbeat:
             self._close(ended, exact=True)
         else:  # the last stall ended, but the watchdog has not looked since
             self._settle(count, clock_ns, ended)
-        self._pointer = 0
         self._loop = None
 
     def _raw(self, into: _Metrics) -> tuple[int, int]:

@@ -94,7 +94,7 @@ def overload(observation: Observation) -> Verdict | None:
     if steps is None:
         return None
     ran, longest_ns = steps
-    if ran < OVERLOAD_CALLBACKS or longest_ns > MOST * observation.duration_ns:
+    if ran < OVERLOAD_CALLBACKS or longest_ns >= min(observation.threshold_ns, MOST * observation.duration_ns):
         return None
     return Verdict(
         Cause.OVERLOAD,

@@ -64,10 +64,12 @@ class Pending:
     late_ns: int = 0
 
     def keep(self, sample: Sample, stack: Capture, at_most: int) -> None:
-        """Add a sample; beyond `at_most` every other one goes, so that what remains still covers the whole stall evenly."""
+        """Add a sample; beyond `at_most` the one goes whose neighbours are closest, so that the rest covers the stall evenly."""
         self.samples.append((sample, stack))
         if len(self.samples) > at_most:
-            del self.samples[-2::-2]
+            ages = [self.since_ns, *(one.at_ns for one, _ in self.samples)]
+            gaps = [later - earlier for earlier, later in zip(ages, ages[2:], strict=False)]
+            del self.samples[gaps.index(min(gaps))]
 
 
 @dataclass(slots=True)

@@ -210,4 +210,6 @@ class TestCorpus:
         blockers = [case for case in CASES.values() if case.expect == "stall"]
 
         assert len(blockers) >= 70
-        assert {cause for case in CASES.values() for cause in case.causes} == {cause.value for cause in Cause} - {"unknown"}
+        assert {cause for case in CASES.values() for cause in case.causes} == {cause.value for cause in Cause} - {
+            "unknown"
+        }

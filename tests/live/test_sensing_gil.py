@@ -100,36 +100,42 @@ def test_due_timer_kept_waiting_by_another_thread(backend, numbers):
 
 
 SENDER = """
-import os, socket, sys, time
+import socket, sys, time
 there = socket.socket(fileno=int(sys.argv[1]))
-os.write(1, b"!")
-time.sleep(0.1)
-there.send(b"x")
+while sys.stdin.buffer.read(1):
+    sys.stdout.buffer.write(b"!")
+    sys.stdout.buffer.flush()
+    time.sleep(0.1)
+    there.send(b"x")
 """
 
 
-def sender_to(there):
-    """A process that says on its standard output that it is up, and sends a byte to a socket 0.1 s later."""
+@pytest.fixture
+def sender():
+    """A process that answers a byte on its standard input at once, and sends one to a socket 0.1 s later."""
+    here, there = socket.socketpair()
+    here.setblocking(False)
     command = [sys.executable, "-Sc", SENDER, str(there.fileno())]
-    return subprocess.Popen(command, pass_fds=[there.fileno()], stdout=subprocess.PIPE)
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0, "pass_fds": [there.fileno()]}
+    with here, there, subprocess.Popen(command, **options) as process:
+        process.here = here
+        yield process
+        process.stdin.close()
 
 
-def test_ready_socket_kept_waiting_by_another_thread(backend, numbers):
+def test_ready_socket_kept_waiting_by_another_thread(backend, numbers, sender):
     """The same for a socket that became ready: the loop waited without a timeout, and was not woken."""
 
-    def sort_as_soon_as_it_is_up(there):
-        with sender_to(there) as sender:
-            sender.stdout.read(1)
-            sorted(numbers)
+    def sort():
+        sender.stdin.write(b"?")
+        sender.stdout.read(1)
+        sorted(numbers)
 
     async def main():
         loop = asyncio.get_running_loop()
-        here, there = socket.socketpair()
-        with here, there:
-            here.setblocking(False)
-            sorting = loop.run_in_executor(None, sort_as_soon_as_it_is_up, there)
-            await loop.sock_recv(here, 1)
-            await sorting
+        sorting = loop.run_in_executor(None, sort)
+        await loop.sock_recv(sender.here, 1)
+        await sorting
 
     assert_no_code_is_blamed(stall_of(main, backend))
 

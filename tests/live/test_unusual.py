@@ -13,7 +13,7 @@ import pytest
 import loopwatch
 
 from .apps import loops
-from .watching import blamed, blocks, describe
+from .watching import blocks, describe
 
 
 async def one_block() -> None:
@@ -228,12 +228,12 @@ def test_every_stall_of_many_reaches_a_sink(backend: str) -> None:
 
     async def main() -> None:
         for _ in range(30):
-            loops.block(0.02)
+            loops.block(0.08)
             await asyncio.sleep(0.002)
 
-    with loopwatch.watching(threshold_ms=10, sinks=[lambda stall: ids.append(stall.id)]) as watch:
+    with loopwatch.watching(threshold_ms=20, sinks=[lambda stall: ids.append(stall.id)]) as watch:
         loops.run(backend, main())
         assert watch.flush(timeout=10)
 
-    assert len(set(ids)) == len(ids)
-    assert len([stall for stall in blamed(watch.stalls) if stall.cause == "sleep"]) == 30
+    assert ids == [stall.id for stall in watch.stalls]
+    assert len(set(ids)) == len(ids) >= 30

@@ -107,11 +107,11 @@ async def stopped_in_a_turn(run: Run) -> None:
     """SIGSTOP while the loop runs an honest turn of 60 ms: not a stall of the code's making."""
     _go(run)
     _use_cpu(60)
-    _record(run)
+    await asyncio.to_thread(_record, run)
 
 
 @case("suspended", expect="silence", prepare=_stopper)
 async def stopped_while_waiting(run: Run) -> None:
     _go(run)
     await asyncio.sleep(run.seconds + 0.1)
-    _record(run)
+    await asyncio.to_thread(_record, run)

@@ -119,6 +119,9 @@ class _Threads(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
+    def handle_error(self, *_: Any) -> None:
+        """Silent: clients go away without a word, and many do."""
+
 
 class _Datagrams(socketserver.ThreadingUDPServer):
     daemon_threads = True

@@ -46,10 +46,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent."""
 
 
-class _Secure(ThreadingHTTPServer):
-    """Does its TLS handshake in the worker thread, `handshake_s` late."""
-
+class _Plain(ThreadingHTTPServer):
     daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Silent: clients go away without a word, and many do."""
+
+
+class _Secure(_Plain):
+    """Does its TLS handshake in the worker thread, `handshake_s` late."""
 
     def __init__(self, context: ssl.SSLContext, handshake_s: float) -> None:
         super().__init__((HOST, 0), _Handler)
@@ -64,9 +69,7 @@ class _Secure(ThreadingHTTPServer):
 
 def serve(folder: Path) -> dict[str, Any]:
     """Starts them; "https" and "tls" (a handshake of 250 ms) are missing where `cryptography` is not installed."""
-    plain = ThreadingHTTPServer((HOST, 0), _Handler)
-    plain.daemon_threads = True
-    servers = {"http": plain}
+    servers = {"http": _Plain((HOST, 0), _Handler)}
     addresses: dict[str, Any] = {}
     try:
         certificate = _certificate(folder)

@@ -100,7 +100,11 @@ def loopwatch_says() -> dict[str, Any]:
     """What loopwatch found so far. A plain `def`: FastAPI runs it in a thread, where `flush` may wait."""
     watch: loopwatch.Watch = app.state.watch
     watch.flush()
-    return {"stats": asdict(watch.stats()), "incidents": [asdict(incident) for incident in watch.incidents]}
+    return {
+        "stats": asdict(watch.stats()),
+        "incidents": [asdict(incident) for incident in watch.incidents],
+        "own_ms": sum(stall.own_ms for stall in watch.stalls),
+    }
 
 
 def _shop() -> Shop:

@@ -42,7 +42,7 @@ class Repository:
         database = sqlite3.connect("shop.db", check_same_thread=False)
         database.execute("PRAGMA synchronous = OFF")
         database.execute(SCHEMA)
-        return cls(supplier, database, httpx.AsyncClient(base_url=supplier, trust_env=False))
+        return cls(supplier, database, httpx.AsyncClient(base_url=supplier, timeout=30.0, trust_env=False))
 
     async def close(self) -> None:
         """Close both connections."""

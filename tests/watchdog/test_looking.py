@@ -1,0 +1,233 @@
+"""The watchdog, look by look: what it samples, what it tells, and that it leaves alone what it fails on."""
+
+import itertools
+
+import pytest
+from facts import allowance, collection
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loopwatch.probes.threads import RawCall
+from loopwatch.schedule import LONGEST_GAP_NS, Limits, next_sample_age
+from loopwatch.testing import FakeHeartbeat
+
+from .bench import LIMITS, MS, Bench, ages_ms
+
+# ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_idle_loop():
+    """An idle loop is looked at 20 times a second, never sampled, and nothing is told."""
+    bench = Bench()
+
+    bench.runs(10_000)
+
+    assert 200 <= bench.looks <= 202
+    assert (bench.watchdog.samples, bench.told, bench.failures) == (0, [], [])
+    assert set(bench.watched.lags_ns) == {0}
+
+
+def test_short_turns(bench):
+    """Turns under the threshold are not told, and those that are over soon are not even sampled."""
+    for _ in range(20):
+        bench.blocks(20)
+    assert bench.watchdog.samples == 0
+
+    bench.blocks(99)
+
+    assert bench.watchdog.samples > 0
+    assert bench.told == []
+
+
+def test_sampling_schedule(bench):
+    """Samples come at least as often as the schedule says, from a quarter of the threshold on."""
+    bench.blocks(3000)
+
+    ages = ages_ms(bench.told[-1])
+    assert ages[0] <= 25 + 50
+    assert all(later * MS <= next_sample_age(int(age * MS), LIMITS) + 1 for age, later in itertools.pairwise(ages))
+    assert 3000 - ages[-1] <= 750
+
+
+def test_lag(bench):
+    """The lag at a look is the age of the turn under way."""
+    bench.heartbeat.start_turn()
+    bench.runs(200)
+
+    assert max(bench.watched.lags_ns) in range(150 * MS, 201 * MS)
+
+
+# ── one stall ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_report(bench):
+    """A stall is told once, when it has ended, with its exact times and the samples that were taken within."""
+    start = bench.clock.now_ns()
+
+    bench.blocks(400)
+
+    (seen,) = bench.told
+    assert (seen.start_ns, seen.duration_ns, seen.exact, seen.ongoing, seen.waited) == (start, 400 * MS, True, False, False)
+    assert seen.started_at == bench.clock.wall(start)
+    assert all(0 < age <= 400 for age in ages_ms(seen))
+    assert (seen.loop, seen.threshold_ns) == (bench.heartbeat.info, 100 * MS)
+
+
+def test_ongoing_then_ended(bench):
+    """A stall that lasts is announced at doubling ages, and told once more at its end, all under one id."""
+    bench.blocks(5000)
+
+    assert [(seen.ongoing, seen.exact) for seen in bench.told] == [(True, False)] * 3 + [(False, True)]
+    assert [round(seen.duration_ns / MS / 1000) for seen in bench.told] == [1, 2, 4, 5]
+    assert len({seen.id for seen in bench.told}) == 1
+
+
+def test_each_stall_has_an_id(bench):
+    """Two stalls have two ids."""
+    bench.blocks(200)
+    bench.blocks(200)
+
+    assert [seen.id for seen in bench.told] == ["stall-1", "stall-2"]
+
+
+def test_end_is_asked_for_once(bench):
+    """The heartbeat is asked once to find out when the stall ends; not for turns that are none."""
+    bench.blocks(90)
+    bench.blocks(400)
+
+    assert bench.heartbeat.expected == [2]
+
+
+@given(st.integers(12, 40), st.integers(200, 100_000))
+def test_thinning(max_samples, duration_ms):
+    """However long a stall lasts, its samples are bounded, and cover all of it: none stands for more than a third."""
+    bench = Bench(Limits(threshold_ns=100 * MS, max_samples=max_samples))
+
+    bench.blocks(duration_ms)
+
+    ages = ages_ms(bench.told[0])
+    assert len(ages) <= max_samples
+    assert ages == sorted(set(ages))
+    assert max(later - age for age, later in itertools.pairwise([0, *ages, duration_ms])) <= duration_ms / 3
+
+
+def test_long_stall(bench):
+    """A stall of a minute is sampled ever more rarely, and no sample stands for more than some seconds of it."""
+    bench.blocks(60_000)
+
+    ages = ages_ms(bench.told[-1])
+    assert bench.watchdog.samples < 400
+    assert max(later - age for age, later in itertools.pairwise(ages)) <= LONGEST_GAP_NS / MS + 1000
+
+
+def test_inexact_bounds(bench):
+    """Where the heartbeat knows a bound only, the observation says so."""
+    bench.heartbeat.start_turn()
+    bench.runs(300)
+    bench.heartbeat.end_turn(exact=False)
+    bench.runs(60)
+
+    assert not bench.told[0].exact
+
+
+def test_loop_that_only_looked_busy(bench):
+    """Where the heartbeat takes back that the loop runs, nothing is sampled."""
+    bench.heartbeat.really_runs = False
+
+    bench.heartbeat.start_turn()
+    bench.runs(5000)
+
+    assert (bench.told, bench.watchdog.samples) == ([], 0)
+
+
+# ── facts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_facts_of_a_sample(bench):
+    """A sample carries the thread's clocks and its system call, and no stack yet: that is resolved elsewhere."""
+    bench.thread.call = RawCall("clock_nanosleep")
+
+    bench.blocks(300, cpu=0.25, others=0.5, starved=0.5)
+
+    first, last = bench.told[0].samples[0], bench.told[0].samples[-1]
+    elapsed = last.at_ns - first.at_ns
+    assert (first.syscall.name, first.syscall.target, first.stack) == ("clock_nanosleep", None, ())
+    assert last.cpu_ns - first.cpu_ns == pytest.approx(0.25 * elapsed)
+    assert last.process_cpu_ns - first.process_cpu_ns == pytest.approx(0.75 * elapsed)
+    assert last.runqueue_ns - first.runqueue_ns == pytest.approx(0.5 * elapsed)
+
+
+def test_vitals_enclose_the_stall(bench):
+    """The clocks around a stall were read before it began and after it ended."""
+    bench.blocks(300, cpu=0.5, others=1.0)
+
+    vitals = bench.told[0].vitals
+    assert vitals.wall_ns >= 300 * MS
+    assert vitals.cpu_ns == pytest.approx(150 * MS)
+    assert vitals.other_cpu_ns == pytest.approx(300 * MS)
+    assert vitals.watchdog_late_ns == 0
+
+
+def test_what_others_noted(bench):
+    """Collections and allowances of the time come with the observation."""
+    bench.collections, bench.allowances = (collection(0, 5),), (allowance(0, 5),)
+
+    bench.blocks(200)
+
+    assert (bench.told[0].collections, bench.told[0].allowances) == (bench.collections, bench.allowances)
+
+
+# ── trouble ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("method", ["read", "running", "finished", "expect_end", "ready"])
+def test_failing_heartbeat(bench, method):
+    """A loop on which the watchdog fails is left alone from then on, and that is said once; other loops are not affected."""
+    other = bench.add(FakeHeartbeat(bench.clock))
+
+    def fails(*args):
+        raise RuntimeError("no such turn")
+
+    setattr(bench.heartbeat, method, fails)
+    bench.heartbeat.start_turn()
+    other.heartbeat.start_turn()
+    bench.runs(1000)
+    other.heartbeat.end_turn()
+    bench.runs(100)
+
+    assert (bench.watched.failed, other.failed) == (True, False)
+    (failure,) = bench.failures
+    assert "fake loop of thread 'FakeThread'" in failure and "no such turn" in failure
+    assert [seen.loop for seen in bench.told if not seen.ongoing] == [other.heartbeat.info]
+
+
+def test_close(bench):
+    """A loop that stops within a stall has its last turn told, and its probe closed."""
+    bench.heartbeat.start_turn()
+    bench.runs(300)
+    bench.heartbeat.end_turn()
+    bench.watchdog.watched = ()
+
+    bench.watchdog.close(bench.watched)
+
+    assert [(seen.duration_ns, len(seen.samples) > 3) for seen in bench.told] == [(300 * MS, True)]
+    assert bench.thread.closed
+
+
+def test_close_of_a_failing_heartbeat(bench):
+    """A heartbeat that fails at the end is said as well, and its probe is closed."""
+    bench.heartbeat.finished = lambda: 1 / 0
+
+    bench.watchdog.close(bench.watched)
+
+    assert len(bench.failures) == 1
+    assert bench.thread.closed
+
+
+def test_thread_without_a_frame(bench):
+    """A loop whose thread has no frame, as one that runs C code only, has samples with nothing on them."""
+    bench.watchdog._frames = dict
+
+    bench.blocks(300)
+
+    assert len(bench.told[0].samples) > 3
