@@ -137,12 +137,12 @@ class Engine:
 
     def _uninstall(self) -> None:
         atexit.unregister(self._at_exit)
+        # Before the wrappers go: it is the one around `close` that keeps a loop alive while the watchdog looks at it.
+        self.loops.detach_all()
         if self._attachment is not None:
             self._attachment.uninstall()
             self._attachment = None
         self._garbage.uninstall()
-        for watched in self.watchdog.watched:
-            self.loops.detach(watched)
         self._stop_threads()
         self.loops.runs.clear()
 

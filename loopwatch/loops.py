@@ -139,11 +139,24 @@ class Loops:
         watchdog.mark(watched)
         heartbeat.attach()
         with self._lock:
-            run = self._run_of(heartbeat.info)
-            run.current, run.cpu_base_ns = watched, probe.cpu_ns()
-            watchdog.watched = (*watchdog.watched, watched)
+            listed = self._wanted()  # asked again: `detach_all` may have come and gone since
+            if listed:
+                run = self._run_of(heartbeat.info)
+                run.current, run.cpu_base_ns = watched, probe.cpu_ns()
+                watchdog.watched = (*watchdog.watched, watched)
+        if not listed:
+            heartbeat.detach()
+            probe.close()
+            return None
         self._listed()
         return watched
+
+    def detach_all(self) -> None:
+        """Nobody watches any more (`wanted` says so already): stop looking at every loop, and at none that starts now."""
+        with self._lock:
+            listed = self._watchdog.watched
+        for watched in listed:
+            self.detach(watched)
 
     def detach(self, watched: Watched) -> None:
         """Stop looking at a loop. Its last turn may have been a stall: `gone` has yet to tell of it."""

@@ -4,6 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,16 +31,22 @@ class ThreadUse:
 def running(module: str, *arguments: str, **extra: str) -> Iterator[dict[str, Any]]:
     """A child process while it runs; yields the JSON object that it prints once it is ready."""
     command = [sys.executable, "-m", module, *arguments]
-    with subprocess.Popen(command, cwd=ROOT, env=environment(**extra), stdout=subprocess.PIPE, text=True) as child:
-        try:
-            assert child.stdout is not None
-            line = child.stdout.readline()
-            if not line:
-                raise ChildFailed(f"{' '.join(command[1:])} ended before it was ready")
-            yield json.loads(line)
-        finally:
-            child.terminate()
-            child.wait(timeout=30)
+    # Stalls that the machine causes are logged there: of interest only if the process does not start.
+    with tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen(
+            command, cwd=ROOT, env=environment(**extra), stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        with child:
+            try:
+                assert child.stdout is not None
+                line = child.stdout.readline()
+                if not line:
+                    errors.seek(0)
+                    raise ChildFailed(f"{' '.join(command[1:])} ended before it was ready:\n{errors.read()[-4000:]}")
+                yield json.loads(line)
+            finally:
+                child.terminate()
+                child.wait(timeout=30)
 
 
 def threads(pid: int) -> dict[int, ThreadUse]:
