@@ -13,6 +13,7 @@ import ast
 import dis
 import linecache
 import sys
+import tokenize  # noqa: F401 - what linecache imports when it first needs it: a fork meanwhile would lock the import for good
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
@@ -41,7 +42,9 @@ _LONG_OPERATIONS = frozenset(
     "FORMAT_VALUE FORMAT_SIMPLE FORMAT_WITH_SPEC UNPACK_SEQUENCE UNPACK_EX UNARY_NEGATIVE UNARY_NOT BINARY_SUBSCR".split()
 )
 """Operators that run C code of any length without a check point after them."""
-_MOSTLY_SHORT = frozenset({"COMPARE_OP", "BINARY_SUBSCR", "UNARY_NOT", "UNPACK_SEQUENCE", "FORMAT_VALUE", "FORMAT_SIMPLE"})
+_MOSTLY_SHORT = frozenset(
+    {"COMPARE_OP", "BINARY_SUBSCR", "UNARY_NOT", "UNPACK_SEQUENCE", "FORMAT_VALUE", "FORMAT_SIMPLE"}
+)
 _MAKES_OBJECT = frozenset({"GET_AWAITABLE", "GET_ITER", "GET_AITER"})
 
 

@@ -1,14 +1,21 @@
 """Whose code is it, and what is the full name of what it calls? Decided from paths and module dictionaries only."""
 
 import os
-import site
 import sys
-import sysconfig
 from functools import lru_cache
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
 __all__ = ["kind_of_code", "resolve_name"]
 
+# Not from sysconfig: its lock, held by our thread at the moment of a fork, would never be free again in the child.
+_STDLIB = (
+    os.path.join(os.path.dirname(os.__file__), ""),
+    *(
+        os.path.join(entry, "")
+        for entry in sys.path
+        if entry.endswith(f"python{sys.version_info[0]}{sys.version_info[1]}.zip")
+    ),
+)
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _GENERATED = (
     "__create_fn__.<locals>.",
@@ -51,36 +58,14 @@ def _kind_of_file(file: str) -> str:
     path = os.path.abspath(file)
     if path.startswith(_OWN) and not path.startswith(_OWN + "demo" + os.sep):
         return "loopwatch"
-    if (
-        path.startswith(_site_folders())
-        or f"{os.sep}site-packages{os.sep}" in path
-        or f"{os.sep}dist-packages{os.sep}" in path
-    ):
+    if any(f"{os.sep}{folder}{os.sep}" in path for folder in ("site-packages", "dist-packages")):
         return "library"
-    if path.startswith(_stdlib_folders()):
+    if path.startswith(_STDLIB):
         return "stdlib"
     if path.endswith(_TEMPLATES):
         return "library"
     # The small start-up scripts that pip writes (uvicorn, gunicorn) lie beside the interpreter.
-    return "library" if os.path.dirname(path) == sysconfig.get_path("scripts") else "app"
-
-
-@lru_cache(maxsize=1)
-def _site_folders() -> tuple[str, ...]:
-    folders = {
-        sysconfig.get_path("purelib"),
-        sysconfig.get_path("platlib"),
-        *site.getsitepackages(),
-        site.getusersitepackages(),
-    }
-    return tuple(os.path.join(folder, "") for folder in folders if folder)
-
-
-@lru_cache(maxsize=1)
-def _stdlib_folders() -> tuple[str, ...]:
-    folders = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.dirname(os.__file__)}
-    zipped = [entry for entry in sys.path if entry.endswith(f"python{sys.version_info[0]}{sys.version_info[1]}.zip")]
-    return tuple(os.path.join(folder, "") for folder in (*folders, *zipped) if folder)
+    return "library" if os.path.dirname(path) == os.path.dirname(sys.executable) else "app"
 
 
 def resolve_name(dotted: str, module: str | None) -> str:
