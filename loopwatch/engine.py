@@ -65,6 +65,7 @@ class Engine:
     def _fresh(self) -> None:
         """State that belongs to this process only."""
         self._lock = threading.RLock()
+        self._ending = False
         self._pid = os.getpid()
         self._bell: SimpleQueue[tuple[int, Callable[[], None] | None]] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -86,7 +87,7 @@ class Engine:
         )
         self.loops = Loops(
             self.watchdog,
-            lambda: bool(self._subscribers),
+            lambda: bool(self._subscribers) and not self._ending,
             self._start_threads,
             self._look_now,
             self._loop_went,
@@ -109,11 +110,17 @@ class Engine:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Stop watching for `subscriber`; the last one takes everything away."""
         with self._lock:
+            last = self._subscribers == (subscriber,) and self._attachment is not None
+            if last:
+                # While it still listens: a turn that is cut off here may be a stall already.
+                self._ending = True
+                self.loops.detach_all()
+                self.flush(START_PATIENCE_S)
             self._subscribers = tuple(one for one in self._subscribers if one is not subscriber)
             self._apply_limits()
-            last = not self._subscribers and self._attachment is not None
             if last:
                 self._uninstall()
+                self._ending = False
         for outlet in subscriber.outlets:
             outlet.queue.stop(1.0)
 
@@ -137,8 +144,7 @@ class Engine:
 
     def _uninstall(self) -> None:
         atexit.unregister(self._at_exit)
-        # Before the wrappers go: it is the one around `close` that keeps a loop alive while the watchdog looks at it.
-        self.loops.detach_all()
+        # The loops were given up before: it is the wrapper around `close` that keeps a loop alive while it is looked at.
         if self._attachment is not None:
             self._attachment.uninstall()
             self._attachment = None

@@ -48,7 +48,12 @@ def left_behind() -> list[str]:
     return [
         *(thread.name for thread in threading.enumerate() if thread.name.startswith("loopwatch")),
         *(f"gc callback {one}" for one in gc.callbacks if _is_ours(one)),
-        *(f"{kind.__qualname__}.{name}" for kind in _loop_classes() for name in ("run_forever", "close") if _wraps(kind, name)),
+        *(
+            f"{kind.__qualname__}.{name}"
+            for kind in _loop_classes()
+            for name in ("run_forever", "close")
+            if _wraps(kind, name)
+        ),
         *(f"watched {one.heartbeat.info}" for one in ENGINE.watchdog.watched),
         *(f"subscriber {one}" for one in ENGINE._subscribers),
         *(f"AbstractEventLoop.{name}" for name in vars(asyncio.AbstractEventLoop) if name == "__init_subclass__"),

@@ -105,7 +105,9 @@ def test_across_awaits():
             first_may_go.set()
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            seen.append([one.task_id for one in allowances.within(threading.get_ident(), 0, EVER) if one.end_ns is None])
+            seen.append(
+                [one.task_id for one in allowances.within(threading.get_ident(), 0, EVER) if one.end_ns is None]
+            )
 
     async def main():
         tasks = [asyncio.create_task(one()) for one in (first, second)]

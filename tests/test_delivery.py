@@ -185,7 +185,9 @@ def test_slow_sink(started, caplog):
     assert joined(quick.queue)
     assert len(delivered) == 1
     assert slow.queue.dropped in (10, 11)  # it may have taken one in hand
-    assert [record.getMessage().split("; ")[1] for record in caplog.records] == [f"{n} stalls dropped so far" for n in (1, 3, 7)]
+    assert [record.getMessage().split("; ")[1] for record in caplog.records] == [
+        f"{n} stalls dropped so far" for n in (1, 3, 7)
+    ]
     release.set()
 
 

@@ -47,7 +47,9 @@ def test_enable_otherwise():
     """Other settings are an error that names the difference and the way out, and changes nothing."""
     watch = loopwatch.enable(threshold_ms=100, keep=5)
 
-    with pytest.raises(SettingError, match=r"enabled already, with threshold_ms=100.0 \(asked for now: 50.0\); .*disable\(\)"):
+    with pytest.raises(
+        SettingError, match=r"enabled already, with threshold_ms=100.0 \(asked for now: 50.0\); .*disable\(\)"
+    ):
         loopwatch.enable(threshold_ms=50, keep=5)
     assert loopwatch.enable(keep=5) is watch
 
@@ -74,7 +76,9 @@ def test_closing_what_was_enabled():
 
 
 @pytest.mark.parametrize("door", [loopwatch.enable, lambda **settings: loopwatch.watching(**settings).__enter__()])
-@pytest.mark.parametrize("settings", [{"threshold_ms": -1}, {"sinks": ["nowhere"]}, {"nonsense": 1}, {"sentinel": True}])
+@pytest.mark.parametrize(
+    "settings", [{"threshold_ms": -1}, {"sinks": ["nowhere"]}, {"nonsense": 1}, {"sentinel": True}]
+)
 def test_wrong_settings(door, settings):
     """A setting that cannot be used is an error, and nothing has been installed."""
     with pytest.raises(SettingError):
@@ -83,7 +87,9 @@ def test_wrong_settings(door, settings):
     assert ENGINE._subscribers == ()
 
 
-@pytest.mark.parametrize(("variable", "value"), [("LOOPWATCH_SINKS", "nowhere"), ("LOOPWATCH_SESSION", "run.loopwatch")])
+@pytest.mark.parametrize(
+    ("variable", "value"), [("LOOPWATCH_SINKS", "nowhere"), ("LOOPWATCH_SESSION", "run.loopwatch")]
+)
 def test_wrong_settings_name_their_source(monkeypatch, variable, value):
     """Also where a value is of the right kind but not to be had, the error says where it came from."""
     monkeypatch.setenv(variable, value)

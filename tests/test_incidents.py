@@ -46,7 +46,15 @@ some_stalls = st.lists(
 def counts(incidents):
     """All of them that may not depend on the order in which stalls came."""
     return {
-        one.fingerprint: (one.count, one.lost_ms, one.max_ms, one.first_at, one.last_at, one.waiting_max, dict(one.endpoints))
+        one.fingerprint: (
+            one.count,
+            one.lost_ms,
+            one.max_ms,
+            one.first_at,
+            one.last_at,
+            one.waiting_max,
+            dict(one.endpoints),
+        )
         for one in incidents
     }
 
@@ -97,7 +105,11 @@ def test_waiting(seen, most):
 
 def test_endpoints():
     """The requests that held the loop are counted by endpoint, most first; a route names it better than a function."""
-    requests = [RequestInfo("GET", "/items", "list_items")] * 2 + [RequestInfo("POST", None, "create"), RequestInfo(None, None, "app"), None]
+    requests = [RequestInfo("GET", "/items", "list_items")] * 2 + [
+        RequestInfo("POST", None, "create"),
+        RequestInfo(None, None, "app"),
+        None,
+    ]
 
     (incident,) = grouped([stall(request=request) for request in requests])
 

@@ -1,7 +1,6 @@
 """Settings: four sources, one order of precedence, and errors that say what was wrong, where, and what would be right."""
 
 import math
-import os
 
 import pytest
 
@@ -158,7 +157,9 @@ def test_wrong_variable(name, value, remedy):
 
 def test_wrong_in_project():
     """A wrong value in a file is named with the file."""
-    with pytest.raises(SettingError, match=r"invalid keep -1 from \[tool.loopwatch\] in /srv/pyproject.toml; .*1 or more"):
+    with pytest.raises(
+        SettingError, match=r"invalid keep -1 from \[tool.loopwatch\] in /srv/pyproject.toml; .*1 or more"
+    ):
         resolved(table={"keep": -1})
 
 
@@ -172,7 +173,9 @@ def test_unknown_name():
     """An unknown setting is refused with the names that there are."""
     with pytest.raises(SettingError, match=r"unknown setting 'threshold' from a keyword argument; .*threshold_ms"):
         resolved({"threshold": 50})
-    with pytest.raises(SettingError, match=r"unknown setting 'treshold_ms' from \[tool.loopwatch\] in /srv/pyproject.toml"):
+    with pytest.raises(
+        SettingError, match=r"unknown setting 'treshold_ms' from \[tool.loopwatch\] in /srv/pyproject.toml"
+    ):
         resolved(table={"treshold_ms": 50})
 
 

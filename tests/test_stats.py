@@ -84,7 +84,10 @@ def test_sum_of_loops():
 
     assert (found.observed_s, found.lost_ms, found.stalls, found.by_cause) == (40, 600, 3, {"sleep": 2, "gc": 1})
     assert (found.samples, found.dropped, found.cost_cpu_ms) == (7, 2, 5)
-    assert [(one.loop, one.observed_s, one.lost_ms, one.stalls) for one in found.loops] == [(LOOP, 10, 100, 1), (OTHER, 30, 500, 2)]
+    assert [(one.loop, one.observed_s, one.lost_ms, one.stalls) for one in found.loops] == [
+        (LOOP, 10, 100, 1),
+        (OTHER, 30, 500, 2),
+    ]
 
 
 def test_forgotten_loop():
@@ -118,7 +121,11 @@ def test_utilization_unknown():
 
 def test_utilization_of_several():
     """The mean is weighted by how long each ran, and leaves out what cannot be told."""
-    found = stats(run_of(ran_s=10, busy_s=10), run_of(OTHER, ran_s=30, busy_s=0), run_of(LoopInfo("rloop", "x", 9, 9, 1), ran_s=60))
+    found = stats(
+        run_of(ran_s=10, busy_s=10),
+        run_of(OTHER, ran_s=30, busy_s=0),
+        run_of(LoopInfo("rloop", "x", 9, 9, 1), ran_s=60),
+    )
 
     assert found.utilization == 0.25
 

@@ -6,9 +6,9 @@ from loopwatch.judge.advice import advise
 from loopwatch.judge.allowed import excuse
 from loopwatch.judge.cause import RULES, Rule, verdict_of
 from loopwatch.judge.fingerprint import fingerprint_of
-from loopwatch.judge.origin import heaviest_stack, shares_of
+from loopwatch.judge.origin import heaviest_stack, parts_at_top, shares_of
 from loopwatch.judge.weights import weigh
-from loopwatch.observations import Observation
+from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause, Origin, RequestInfo, Stall
 
 __all__ = ["judge"]
@@ -35,7 +35,7 @@ def judge(
     shares = shares_of(observation, app_packages)
     # No line is blamed for what the machine, the collector or another thread did.
     origin = shares[0].origin if shares and (verdict.cause not in NO_LINE or _asked_for(shares[0].origin)) else None
-    latest = observation.samples[-1] if observation.samples else None
+    blamed = [part.sample for part in parts_at_top(observation, app_packages)]
     return Stall(
         id=observation.id,
         state="ongoing" if observation.ongoing else "ended",
@@ -51,13 +51,13 @@ def judge(
         shares=shares,
         stack=heaviest_stack(observation, app_packages),
         samples=len(observation.samples),
-        request=_request(observation),
-        task=_task(observation),
+        request=_request(blamed),
+        task=_task(blamed),
         loop=observation.loop,
         waiting=observation.waiting,
         advice=advise(verdict.cause, origin),
         fingerprint=fingerprint_of(verdict.cause, origin, shares),
-        context=latest.context if latest else (),
+        context=blamed[-1].context if blamed else (),
         allowed=excuse(observation, threshold_ms),
     )
 
@@ -67,13 +67,13 @@ def _asked_for(origin: Origin) -> bool:
     return origin.call == "gc.collect"
 
 
-def _request(observation: Observation) -> RequestInfo | None:
-    """The request of most samples: its endpoint where some samples came before the router had matched."""
-    found = [sample.request for sample in observation.samples if sample.request is not None]
+def _request(samples: Sequence[Sample]) -> RequestInfo | None:
+    """The request of most samples: with its route where some samples came before the router had matched."""
+    found = [sample.request for sample in samples if sample.request is not None]
     routed = [request for request in found if request.route is not None] or found
     return max(routed, key=routed.count, default=None)
 
 
-def _task(observation: Observation) -> str | None:
-    names = [sample.task for sample in observation.samples if sample.task is not None]
+def _task(samples: Sequence[Sample]) -> str | None:
+    names = [sample.task for sample in samples if sample.task is not None]
     return max(names, key=names.count, default=None)

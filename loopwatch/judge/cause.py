@@ -115,7 +115,7 @@ def _steps(observation: Observation) -> tuple[int, int] | None:
         return None
     longest = run = 0
     for before, mark, part in zip([None, *marks], marks, parts, strict=False):
-        run = part.wall_ns + (run if mark == before else 0)
+        run = part.wall_ns - (part.runqueue_ns or 0) + (run if mark == before else 0)
         longest = max(longest, run)
     counted = [part.sample.progress for part in parts if part.sample.progress is not None]
     ran = counted[-1][0] - counted[0][0] + 1 if counted else len(set(marks))

@@ -50,6 +50,10 @@ def _others_burned(part: Part, observation: Observation) -> bool:
 
 def _computing(part: Part, observation: Observation) -> bool | None:
     """Whether the thread burned CPU; None where no clock tells."""
+    sample = part.sample
+    prompt = sample.late_ns <= LATE_SWITCHES * observation.switch_interval_ns
+    if prompt and sample.syscall is not None and sample.syscall.name == "running":
+        return True  # the kernel had it on a core, or waiting for one: it did not wait for anything else
     if part.cpu_ns is None:
         share = weigh(observation).cpu_share
         return None if share is None else share >= BUSY
@@ -62,7 +66,8 @@ def _in_c(sample: Sample, switch_interval_ns: int) -> bool:
     if sample.late_ns > LATE_SWITCHES * switch_interval_ns:
         return True
     leaf = sample.stack[-1] if sample.stack else None
-    return leaf is not None and leaf.point == "call" and sample.late_ns < PROMPT_NS
+    # Python code would have made the watchdog wait for a whole switch interval.
+    return leaf is not None and leaf.point == "call" and sample.late_ns < 0.8 * switch_interval_ns
 
 
 def waiting_cause(sample: Sample) -> Cause:
@@ -91,6 +96,12 @@ def _by_syscall(sample: Sample) -> Cause | None:
 
 
 def _in_futex(sample: Sample) -> Cause | None:
-    """A futex is a lock if an instruction waits in it; between two of them it is the GIL's, and says nothing of its own."""
+    """A futex is a lock if an instruction waits in it; between two of them it is the GIL's, and says nothing of its own.
+
+    A thread that gives up the GIL after a call into C stands on that call, too: then the watchdog had to wait as well.
+    """
     leaf = sample.stack[-1] if sample.stack else None
-    return Cause.LOCK if leaf is not None and leaf.point in ("call", "other") else None
+    if named_cause(sample) is Cause.LOCK:
+        return Cause.LOCK
+    waits = leaf is not None and leaf.point in ("call", "other") and sample.late_ns < PROMPT_NS
+    return Cause.LOCK if waits else None

@@ -10,7 +10,7 @@ from loopwatch.judge.weights import Part, parts_of
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause, Frame, Origin, Share, Spot
 
-__all__ = ["heaviest_stack", "shares_of", "user_frame"]
+__all__ = ["heaviest_stack", "parts_at_top", "shares_of", "user_frame"]
 
 PLUMBING = ("asyncio", "uvloop")
 CROWDED = 0.2
@@ -126,19 +126,19 @@ def _crowded(sample: Sample, observation: Observation) -> bool:
     return vitals is not None and (vitals.other_cpu_ns or 0) > CROWDED * sample.late_ns and sample.late_ns > 0
 
 
+def parts_at_top(observation: Observation, app_packages: Sequence[str] = ()) -> tuple[Part, ...]:
+    """The parts that stand at the heaviest origin; all of them where there is no origin."""
+    shares, parts = shares_of(observation, app_packages), parts_of(observation)
+    top = [part for part in parts if shares and _stands_at(part, shares[0].origin, app_packages, observation)]
+    return tuple(top) or parts
+
+
 def heaviest_stack(observation: Observation, app_packages: Sequence[str] = ()) -> tuple[Frame, ...]:
-    """The stack that stands for most of the time, each frame with how long it lasted."""
-    shares = shares_of(observation, app_packages)
+    """The stack that stands for most of the time at the heaviest origin, each frame with how long it lasted."""
     parts = parts_of(observation)
     if not parts:
         return ()
-    if shares:
-        top = shares[0].origin
-        mine = [part for part in parts if _stands_at(part, top, app_packages, observation)]
-        parts_of_top = mine or list(parts)
-    else:
-        parts_of_top = list(parts)
-    chosen = max(parts_of_top, key=lambda part: part.wall_ns).sample
+    chosen = max(parts_at_top(observation, app_packages), key=lambda part: part.wall_ns).sample
     return tuple(
         replace(frame, lasted=round(_lasted(chosen, depth, parts), 4)) for depth, frame in enumerate(chosen.stack)
     )

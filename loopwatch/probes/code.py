@@ -17,7 +17,7 @@ import tokenize  # noqa: F401 - what linecache imports when it first needs it: a
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
-from types import CodeType
+from types import CodeType, ModuleType
 
 from loopwatch.probes.names import kind_of_code, resolve_name
 from loopwatch.records import Frame, Spot
@@ -39,11 +39,13 @@ _CHECKPOINTS = (
 )
 _LONG_OPERATIONS = frozenset(
     "BINARY_OP CONTAINS_OP COMPARE_OP BINARY_SLICE STORE_SLICE LIST_EXTEND SET_UPDATE DICT_UPDATE DICT_MERGE BUILD_STRING "
-    "FORMAT_VALUE FORMAT_SIMPLE FORMAT_WITH_SPEC UNPACK_SEQUENCE UNPACK_EX UNARY_NEGATIVE UNARY_NOT BINARY_SUBSCR".split()
+    "FORMAT_VALUE FORMAT_SIMPLE FORMAT_WITH_SPEC UNPACK_SEQUENCE UNPACK_EX UNARY_NEGATIVE UNARY_INVERT UNARY_NOT BINARY_SUBSCR "
+    "STORE_SUBSCR DELETE_SUBSCR FOR_ITER".split()
 )
 """Operators that run C code of any length without a check point after them."""
 _MOSTLY_SHORT = frozenset(
-    {"COMPARE_OP", "BINARY_SUBSCR", "UNARY_NOT", "UNPACK_SEQUENCE", "FORMAT_VALUE", "FORMAT_SIMPLE"}
+    "COMPARE_OP BINARY_SUBSCR STORE_SUBSCR DELETE_SUBSCR UNARY_NOT UNARY_NEGATIVE UNARY_INVERT UNPACK_SEQUENCE FORMAT_VALUE "
+    "FORMAT_SIMPLE FOR_ITER".split()
 )
 _MAKES_OBJECT = frozenset({"GET_AWAITABLE", "GET_ITER", "GET_AITER"})
 
@@ -141,7 +143,7 @@ def _lines(file: str, module: str | None) -> list[str]:
         return known
     # A zip or another loader: linecache asks the module's own loader for the source (PEP 302, `get_source`).
     found = sys.modules.get(module or "")
-    return linecache.getlines(file, vars(found)) if found is not None else []
+    return linecache.getlines(file, vars(found)) if isinstance(found, ModuleType) else []
 
 
 @lru_cache(maxsize=512)
@@ -193,9 +195,10 @@ def _suspects(code: CodeType, offset: int, module: str | None) -> tuple[Spot, ..
     following = ""
     # A call that has just returned may itself have taken the time: beside it, only operators that are known for it count.
     wanted = _LONG_OPERATIONS - _MOSTLY_SHORT if _point(code, offset) == "call" else _LONG_OPERATIONS
-    # The first row is where the frame stands; `offset` itself may be one of its inline cache entries.
+    # The first row is where the frame stands (3.11 makes a call of two instructions); `offset` itself may be one of its
+    # inline cache entries.
     for row, (at, name, line) in enumerate(_before(code, offset)):
-        if row and name.startswith(_CHECKPOINTS) and "INTRINSIC" not in name:
+        if row and name.startswith(_CHECKPOINTS) and "INTRINSIC" not in name and not (row == 1 and name == "PRECALL"):
             if following not in _MAKES_OBJECT:
                 break
             continue  # a coroutine or generator function: calling it makes an object, and the interpreter does not look

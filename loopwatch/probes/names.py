@@ -74,7 +74,8 @@ def resolve_name(dotted: str, module: str | None) -> str:
     Looks into module dictionaries only; an attribute of anything else could run the program's code.
     """
     first, *rest = dotted.split(".")
-    found = vars(sys.modules[module]).get(first) if module in sys.modules else None
+    own = sys.modules.get(module or "")
+    found = vars(own).get(first) if isinstance(own, ModuleType) else None
     while isinstance(found, ModuleType) and rest:
         first, *rest = rest
         inner = vars(found).get(first)

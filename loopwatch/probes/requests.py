@@ -67,7 +67,7 @@ def _from_scope(scope: dict[Any, Any], code: CodeType) -> RequestInfo | None:
     method = scope.get("method") if kind == "http" else None
     endpoint = _name_of(scope.get("endpoint"))
     return RequestInfo(
-        method=method if isinstance(method, str) else kind.upper() if kind == "websocket" else None,
+        method=method if type(method) is str else kind.upper() if kind == "websocket" else None,
         route=_route(scope),
         endpoint=endpoint or code.co_qualname.removesuffix(".__call__"),
     )
@@ -112,7 +112,7 @@ def _mount(scope: dict[Any, Any]) -> tuple[str, Any]:
     """
     routes = _routes_of(scope.get("router")) or _routes_of(scope.get("app"))
     root, outer = scope.get("root_path"), scope.get("app_root_path")
-    if not isinstance(root, str) or not isinstance(outer, str) or not root.startswith(outer):
+    if type(root) is not str or type(outer) is not str or not root.startswith(outer):
         return "", routes
     prefix, left = "", root[len(outer) :]
     while left:
@@ -161,12 +161,12 @@ def _from_aiohttp(request: Any) -> RequestInfo | None:
     handler = getattr(route, "_handler", None)
     canonical = getattr(getattr(route, "_resource", None), "canonical", None)
     method = getattr(request, "_method", None)
-    return RequestInfo(method, canonical if isinstance(canonical, str) else None, _name_of(handler))
+    return RequestInfo(method, canonical if type(canonical) is str else None, _name_of(handler))
 
 
 def _plain(value: Any, name: str) -> str | None:
     found = _plain_any(value, name)
-    return found if isinstance(found, str) else None
+    return found if type(found) is str else None
 
 
 def _plain_any(value: Any, name: str) -> Any:

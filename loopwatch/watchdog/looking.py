@@ -121,10 +121,16 @@ class Watchdog:
 
     def _look_at(self, watched: Watched, frames: dict[int, FrameType], now: int, due_ns: int) -> Look:
         reading = watched.heartbeat.read(now)
-        if reading.since_ns is None or now - reading.since_ns < self.limits.first_sample_ns:
+        if reading.since_ns is None or now < self._sample_due(watched, reading):
             return Look(now, due_ns, reading)
         stack = capture(frames.get(watched.heartbeat.info.thread_id), watched.boundary, self.limits.max_frames)
         return Look(now, due_ns, reading, stack, current_task(watched.loop), watched.probe.cpu_ns())
+
+    def _sample_due(self, watched: Watched, reading: Reading) -> int:
+        pending = watched.pending
+        if pending is not None and pending.turn == reading.turn:
+            return pending.next_sample_ns
+        return (reading.since_ns or 0) + self.limits.first_sample_ns
 
     def _consider(self, watched: Watched, look: Look, on_grid: bool) -> None:
         """From here on I/O is allowed: the stack is safe."""
@@ -156,13 +162,15 @@ class Watchdog:
             pending = watched.pending = self._begin(watched, reading)
         pending.since_ns, pending.exact = reading.since_ns, reading.exact
         age = look.at_ns - reading.since_ns
+        sampled = look.stack is not None
         late_ns = min(look.late_ns, age)  # it was not this turn that kept it earlier
         pending.late_ns = max(pending.late_ns, late_ns)
         if look.stack is not None:
             self.samples += 1
             sample = replace(self._sample(watched, look, look.stack), late_ns=late_ns)
             pending.keep(sample, look.stack, self.limits.max_samples)
-        pending.next_sample_ns = reading.since_ns + next_sample_age(age, self.limits)
+        if sampled or look.at_ns < reading.since_ns + self.limits.first_sample_ns:
+            pending.next_sample_ns = reading.since_ns + next_sample_age(age, self.limits)
         if age >= self.limits.threshold_ns:
             self._stalling(watched, pending, look)
 

@@ -80,7 +80,9 @@ class Scene:
 def scene(monkeypatch):
     """A loop under watch, with a clock that stands still."""
     clock = FakeClock(at_ns=10_000 * MS)
-    faked = SimpleNamespace(monotonic_ns=clock.now_ns, monotonic=lambda: clock.now_ns() / 1e9, sleep=lambda s: clock.advance(s * 1000))
+    faked = SimpleNamespace(
+        monotonic_ns=clock.now_ns, monotonic=lambda: clock.now_ns() / 1e9, sleep=lambda s: clock.advance(s * 1000)
+    )
     monkeypatch.setattr(libuv, "time", faked)
     monkeypatch.setattr(libuv, "pointer_of", lambda loop: 1)
     return Scene(clock)

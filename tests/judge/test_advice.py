@@ -56,7 +56,9 @@ def test_by_call(call, word):
     assert word in advise(Cause.NETWORK, origin(call=call))
 
 
-@pytest.mark.parametrize("call", ["shop.time.sleep", "reports.run", "opened", "openpyxl.load_workbook", "jsonschema.validate", None])
+@pytest.mark.parametrize(
+    "call", ["shop.time.sleep", "reports.run", "opened", "openpyxl.load_workbook", "jsonschema.validate", None]
+)
 def test_other_call(call):
     """A call that only looks like a known one gets the advice for its cause."""
     assert advise(Cause.NATIVE, origin(call=call)) == BY_CAUSE[Cause.NATIVE]

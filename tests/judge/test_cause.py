@@ -22,7 +22,9 @@ def stdlib(dotted, **fields):
 
 def blocked(*inner, where=None, **fields):
     """A handler that computes nothing while it stands in these frames and in this system call."""
-    return observation(*samples(HANDLER, *inner, cpu=0.0, syscall=where, **fields), vitals=vitals(cpu_ms=0, other_cpu_ms=0))
+    return observation(
+        *samples(HANDLER, *inner, cpu=0.0, syscall=where, **fields), vitals=vitals(cpu_ms=0, other_cpu_ms=0)
+    )
 
 
 # ── the table of measured shares ────────────────────────────────────────────────────────────────────────────────────
@@ -51,7 +53,10 @@ MEASURED = [
     pytest.param(
         Cause.GC,
         (),
-        {"vitals": vitals(cpu_ms=380, runqueue_ms=0, other_cpu_ms=1, late_ms=360), "collections": (collection(2, 399),)},
+        {
+            "vitals": vitals(cpu_ms=380, runqueue_ms=0, other_cpu_ms=1, late_ms=360),
+            "collections": (collection(2, 399),),
+        },
         id="collector",
     ),
     pytest.param(
@@ -107,7 +112,9 @@ def test_stopped_within_a_real_stall():
 
 def test_kept_from_waking():
     """A loop that was due to wake from its poll while others burned the CPU was kept from the GIL."""
-    verdict = verdict_of(observation(waited=True, exact=False, vitals=vitals(cpu_ms=1, runqueue_ms=0, other_cpu_ms=399, late_ms=398)))
+    verdict = verdict_of(
+        observation(waited=True, exact=False, vitals=vitals(cpu_ms=1, runqueue_ms=0, other_cpu_ms=399, late_ms=398))
+    )
 
     assert verdict.cause is Cause.GIL
     assert "was due to wake" in verdict.evidence
@@ -118,7 +125,9 @@ def test_kept_from_waking():
 
 def test_overload_by_counters():
     """asyncio's own counters tell many short callbacks from one long one."""
-    seen = [sample(40 * n, cpu_ms=40 * n, process_cpu_ms=40 * n, progress=(30 * n, 300), task="poll") for n in range(1, 11)]
+    seen = [
+        sample(40 * n, cpu_ms=40 * n, process_cpu_ms=40 * n, progress=(30 * n, 300), task="poll") for n in range(1, 11)
+    ]
 
     verdict = verdict_of(observation(*seen))
 

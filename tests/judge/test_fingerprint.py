@@ -39,7 +39,14 @@ def test_unsure_line():
 
 def test_what_tells_apart():
     """Cause, module, function and the blocking call each make another incident."""
-    different = [of(), of(cause=Cause.LOCK), of("other"), of(module="other"), of(call="requests.api.get"), of(call=None)]
+    different = [
+        of(),
+        of(cause=Cause.LOCK),
+        of("other"),
+        of(module="other"),
+        of(call="requests.api.get"),
+        of(call=None),
+    ]
 
     assert len(set(different)) == len(different)
 

@@ -63,7 +63,12 @@ def test_request_of_most_samples():
 
 def test_await_chain():
     """The coroutines of the stack, outermost first, are the chain of awaits."""
-    stack = (frame("handler", coroutine=True), library("starlette.run"), frame("service", coroutine=True), frame("helper"))
+    stack = (
+        frame("handler", coroutine=True),
+        library("starlette.run"),
+        frame("service", coroutine=True),
+        frame("helper"),
+    )
 
     stall = judge(observation(sample(300, *stack)), threshold_ms=100)
 

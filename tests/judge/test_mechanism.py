@@ -17,7 +17,9 @@ def stdlib(dotted, **fields):
 
 def blocked(*inner, where=None, **fields):
     """A handler that computes nothing while it stands in these frames and in this system call."""
-    return observation(*samples(HANDLER, *inner, cpu=0.0, syscall=where, **fields), vitals=vitals(cpu_ms=0, other_cpu_ms=0))
+    return observation(
+        *samples(HANDLER, *inner, cpu=0.0, syscall=where, **fields), vitals=vitals(cpu_ms=0, other_cpu_ms=0)
+    )
 
 
 # ── waiting: by system call ─────────────────────────────────────────────────────────────────────────────────────────
@@ -101,7 +103,10 @@ def test_by_name(called, cause):
 
 def test_by_library_frames():
     """A library's frames tell as well as a call's name does."""
-    assert verdict_of(blocked(library("requests.sessions.Session.send"), stdlib("socket.SocketIO.readinto"))).cause is Cause.NETWORK
+    assert (
+        verdict_of(blocked(library("requests.sessions.Session.send"), stdlib("socket.SocketIO.readinto"))).cause
+        is Cause.NETWORK
+    )
 
 
 def test_own_names_tell_nothing():

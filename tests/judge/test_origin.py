@@ -34,7 +34,9 @@ def test_innermost_line_of_the_user():
 
 def test_own_call():
     """Where the user's frame is the innermost, the call is the one that its own expression makes."""
-    origin = origin_of(frame("nap", 3, point="call", call="time.sleep", expression="sleep(1)", source="sleep(1)  # tired"))
+    origin = origin_of(
+        frame("nap", 3, point="call", call="time.sleep", expression="sleep(1)", source="sleep(1)  # tired")
+    )
 
     assert (origin.call, origin.expression, origin.source) == ("time.sleep", "sleep(1)", "sleep(1)  # tired")
 
@@ -48,7 +50,13 @@ def test_generated_code_is_part_of_the_line():
 
 @pytest.mark.parametrize(
     ("app_packages", "chosen"),
-    [((), "handler"), (("shared",), "query"), (("elsewhere",), "handler"), (("shared.db",), "query"), (("shared.web",), "handler")],
+    [
+        ((), "handler"),
+        (("shared",), "query"),
+        (("elsewhere",), "handler"),
+        (("shared.db",), "query"),
+        (("shared.web",), "handler"),
+    ],
 )
 def test_app_packages(app_packages, chosen):
     """An installed package that was named counts as the user's code, by its top name or a longer one."""
@@ -139,7 +147,9 @@ def test_late_under_a_library():
 
 def test_late_before_a_function():
     """With a function just entered beneath, the time went by before it: in an operator of the user's frame."""
-    origin = origin_of(frame(line=13, point="call", suspects=SUSPECTS), library("yaml.load", point="resume"), late_ms=300)
+    origin = origin_of(
+        frame(line=13, point="call", suspects=SUSPECTS), library("yaml.load", point="resume"), late_ms=300
+    )
 
     assert (origin.exact, origin.candidates) == (False, (12, 11))
 
@@ -149,7 +159,9 @@ def test_late_before_a_function():
 
 def test_shares_by_time():
     """Each origin has the share of the time for which its samples stand, heaviest first."""
-    seen = observation(sample(100, frame("one")), sample(150, frame("two")), sample(250, frame("two")), sample(400, frame("one")))
+    seen = observation(
+        sample(100, frame("one")), sample(150, frame("two")), sample(250, frame("two")), sample(400, frame("one"))
+    )
 
     assert [(s.origin.function, s.share, s.samples) for s in shares_of(seen)] == [("one", 0.625, 2), ("two", 0.375, 2)]
 

@@ -111,7 +111,9 @@ def test_long_line(module):
 def test_no_columns(module):
     """Where Python keeps no columns, the line is told all the same."""
     code, offset = module("def price():\n    return here()").price()
-    stripped = code.replace(co_linetable=bytes([0b1_1101_000 + 7, 2]) + bytes([0b1_1101_111, 0]) * (len(code.co_code) // 16))
+    stripped = code.replace(
+        co_linetable=bytes([0b1_1101_000 + 7, 2]) + bytes([0b1_1101_111, 0]) * (len(code.co_code) // 16)
+    )
 
     frame = at((stripped, offset))
 
@@ -121,7 +123,9 @@ def test_no_columns(module):
 # ── where the source is ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("file", "kind"), [("<string>", "app"), ("/nowhere/shop.py", "app"), ("<frozen importlib._bootstrap>", "stdlib")])
+@pytest.mark.parametrize(
+    ("file", "kind"), [("<string>", "app"), ("/nowhere/shop.py", "app"), ("<frozen importlib._bootstrap>", "stdlib")]
+)
 def test_no_source(file, kind):
     """Code without a source has its line, its function and its kind, and no text."""
     names = {"here": here}
@@ -234,7 +238,9 @@ def test_no_suspects(module, harmless):
     assert at_call_of_helper(price).suspects == ()
 
 
-@pytest.mark.parametrize(("operator", "lines"), [("a ** b", [2]), ("a in b", [2]), ("a == b", []), ("a[b]", []), ("not a", [])])
+@pytest.mark.parametrize(
+    ("operator", "lines"), [("a ** b", [2]), ("a in b", [2]), ("a == b", []), ("a[b]", []), ("not a", [])]
+)
 def test_suspects_beside_a_call(module, operator, lines):
     """Beside a call, which may have taken the time itself, only operators that are known for it count."""
     price = module(f"def price(a, b):\n    {operator}\n    helper()").price

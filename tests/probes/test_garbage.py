@@ -57,7 +57,9 @@ def test_began_before(clock):
     assert probe.within(ME, 0, EVER) == ()
 
 
-@pytest.mark.parametrize(("from_ms", "to_ms", "overlaps"), [(0, 1000, 0), (0, 1001, 1), (1020, 1030, 1), (1049, 2000, 1), (1050, 2000, 0)])
+@pytest.mark.parametrize(
+    ("from_ms", "to_ms", "overlaps"), [(0, 1000, 0), (0, 1001, 1), (1020, 1030, 1), (1049, 2000, 1), (1050, 2000, 0)]
+)
 def test_within(clock, from_ms, to_ms, overlaps):
     """Only collections that overlap the given time are told."""
     probe = GarbageProbe()

@@ -47,7 +47,12 @@ def test_by_path(file, expected):
 
 @pytest.mark.parametrize(
     ("file", "expected"),
-    [("<string>", "app"), ("<stdin>", "app"), ("<frozen importlib._bootstrap>", "stdlib"), ("<attrs generated init shop.Item>", "library")],
+    [
+        ("<string>", "app"),
+        ("<stdin>", "app"),
+        ("<frozen importlib._bootstrap>", "stdlib"),
+        ("<attrs generated init shop.Item>", "library"),
+    ],
 )
 def test_without_a_file(file, expected):
     """Code that was typed or executed is the user's; frozen modules and generated methods are not."""
@@ -126,11 +131,11 @@ def test_no_code_of_the_program_runs(shop):
 def test_module_that_makes_its_names(shop):
     """Nor is a module's own `__getattr__` called."""
 
-    def __getattr__(name):
+    def fetch(name):
         raise AssertionError("was run")
 
     shop.lazy = ModuleType("lazy")
-    shop.lazy.__getattr__ = __getattr__
+    shop.lazy.__getattr__ = fetch
 
     assert resolve_name("lazy.thing.call", "shop") == "lazy.thing.call"
 

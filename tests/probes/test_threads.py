@@ -208,7 +208,9 @@ def test_own_call():
 # ── decoding ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("words", [b"", b"-1 0x0", b"garbage", b"999999 0x1 0x2", b"7", b"7 nonsense", b"7 0x0 0x1", b"0 0xffffffffffffffff"])
+@pytest.mark.parametrize(
+    "words", [b"", b"-1 0x0", b"garbage", b"999999 0x1 0x2", b"7", b"7 nonsense", b"7 0x0 0x1", b"0 0xffffffffffffffff"]
+)
 def test_any_text(monkeypatch, words):
     """Whatever a kernel says there, the answer is a call or None."""
     probe = ThreadProbe(threading.get_native_id())

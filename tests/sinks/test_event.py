@@ -61,7 +61,11 @@ def test_values():
     """Times are rounded to what they are worth, and moments say their zone."""
     fields = fields_of(stall(123.456, own_ms=100.04, started_at=datetime(2026, 1, 2, tzinfo=UTC)))
 
-    assert (fields["duration_ms"], fields["own_ms"], fields["started_at"]) == (123.5, 100.0, "2026-01-02T00:00:00+00:00")
+    assert (fields["duration_ms"], fields["own_ms"], fields["started_at"]) == (
+        123.5,
+        100.0,
+        "2026-01-02T00:00:00+00:00",
+    )
     assert (fields["cause"], type(fields["cause"])) == ("sleep", str)
 
 

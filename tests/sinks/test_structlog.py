@@ -31,7 +31,9 @@ def events(request):
         structlog.configure(processors=[keep])
     else:
         structlog.configure(
-            processors=[keep], wrapper_class=structlog.stdlib.BoundLogger, logger_factory=structlog.stdlib.LoggerFactory()
+            processors=[keep],
+            wrapper_class=structlog.stdlib.BoundLogger,
+            logger_factory=structlog.stdlib.LoggerFactory(),
         )
     return events
 

@@ -67,7 +67,13 @@ def test_one_report(bench):
     bench.blocks(400)
 
     (seen,) = bench.told
-    assert (seen.start_ns, seen.duration_ns, seen.exact, seen.ongoing, seen.waited) == (start, 400 * MS, True, False, False)
+    assert (seen.start_ns, seen.duration_ns, seen.exact, seen.ongoing, seen.waited) == (
+        start,
+        400 * MS,
+        True,
+        False,
+        False,
+    )
     assert seen.started_at == bench.clock.wall(start)
     assert all(0 < age <= 400 for age in ages_ms(seen))
     assert (seen.loop, seen.threshold_ns) == (bench.heartbeat.info, 100 * MS)
