@@ -3,9 +3,9 @@
 A program that also calls `loopwatch.enable(...)` gets its own watch beside this one; what both would log is logged once.
 """
 
-from loopwatch.watch import enable_as
+from loopwatch.watch import Watch, enable_as
 
 __all__ = ["watch"]
 
-watch = enable_as("auto", {})
+watch: Watch = enable_as("auto", {})
 """The watch that this import began, or found."""

@@ -24,7 +24,9 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clocks."""
 
-    now_ns = staticmethod(time.monotonic_ns)
+    def now_ns(self) -> int:
+        """Monotonic time in nanoseconds."""
+        return time.monotonic_ns()
 
     def wall(self, at_ns: int) -> datetime:
         """The aware UTC time that it was at monotonic `at_ns`, by today's offset between the two clocks."""

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from loopwatch.attach import LOOP_CODES, running_loops
@@ -18,11 +19,22 @@ from loopwatch.probes.threads import ThreadProbe
 from loopwatch.records import LoopInfo
 from loopwatch.watchdog import Watchdog, Watched
 
-__all__ = ["LoopRun", "Loops"]
+__all__ = ["LoopRun", "Loops", "Totals"]
 
 BOUNDARY = frozenset(id(code) for code in LOOP_CODES)
 MAX_RUNS = 64
 MAX_LAGS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Of one loop in one thread, so far. Nanoseconds; None: cannot be told here."""
+
+    ran_ns: int = 0
+    busy_ns: int | None = 0
+    cpu_ns: int | None = 0
+    lags_ns: tuple[int, ...] = ()
+    looks: int = 0
 
 
 class LoopRun:
@@ -34,20 +46,34 @@ class LoopRun:
         self.busy_ns: int | None = 0
         self.cpu_ns: int | None = 0
         self.lags_ns: list[int] = []
+        self.looks = 0
+        """How many lags there have been; the list keeps the latest."""
         self.current: Watched | None = None
         """The run under way; None between runs."""
         self.cpu_base_ns: int | None = None
 
     def settle(self, watched: Watched) -> None:
         """Add up a run that has ended."""
+        totals = self.totals(watched)
+        self.ran_ns, self.busy_ns, self.cpu_ns = totals.ran_ns, totals.busy_ns, totals.cpu_ns
+        self.lags_ns, self.looks = list(totals.lags_ns)[-MAX_LAGS:], totals.looks
+        self.current = None
+
+    def totals(self, watched: Watched | None) -> "Totals":
+        """The sum of all runs, with that of `watched`, which is under way; None: of those that have ended."""
+        if watched is None:
+            return Totals(self.ran_ns, self.busy_ns, self.cpu_ns, tuple(self.lags_ns), self.looks)
         now = time.monotonic_ns()
         busy, cpu = watched.heartbeat.busy_ns(now), watched.probe.cpu_ns()
         used = None if cpu is None or self.cpu_base_ns is None else cpu - self.cpu_base_ns
-        self.ran_ns += now - watched.began_ns
-        self.busy_ns = None if self.busy_ns is None or busy is None else self.busy_ns + busy
-        self.cpu_ns = None if self.cpu_ns is None or used is None else self.cpu_ns + used
-        self.lags_ns = [*self.lags_ns, *watched.lags_ns][-MAX_LAGS:]
-        self.current = None
+        lags = tuple(watched.lags_ns)
+        return Totals(
+            ran_ns=self.ran_ns + now - watched.began_ns,
+            busy_ns=None if self.busy_ns is None or busy is None else self.busy_ns + busy,
+            cpu_ns=None if self.cpu_ns is None or used is None else self.cpu_ns + used,
+            lags_ns=(*self.lags_ns, *lags),
+            looks=self.looks + max(watched.looks, len(lags)),
+        )
 
 
 class Loops:

@@ -1,14 +1,16 @@
-"""Totals of a watch, from what the engine knows of the loops and what the watch has counted. Pure but for the clocks."""
+"""Totals of a watch, from what the engine knows of the loops and what the watch has counted. Pure."""
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from loopwatch.loops import LoopRun
+from loopwatch.loops import LoopRun, Totals
 from loopwatch.records import Cause, LoopInfo, LoopStats, Stall
 
-__all__ = ["Tally", "stats_of"]
+__all__ = ["Spent", "Tally", "key_of", "stats_of"]
+
+Key = tuple[str, int]
+"""A loop's backend and the identity of its thread."""
 
 
 @dataclass(slots=True)
@@ -42,12 +44,24 @@ class _Measured:
     lags_ns: Sequence[int]
 
 
-def stats_of(
-    runs: Iterable[LoopRun], tallies: dict[tuple[str, int], Tally], samples: int, dropped: int, cost_cpu_ns: int | None
-) -> LoopStats:
-    """The sum over all loops, with each loop in `.loops`."""
-    measured = {(run.info.backend, run.info.thread_id): (run.info, _measure(run, tallies)) for run in runs}
-    cost_ms = None if cost_cpu_ns is None else cost_cpu_ns / 1e6
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Totals of the whole process so far: a watch takes them as it begins, and leaves them out of its own."""
+
+    loops: dict[Key, Totals] = field(default_factory=dict)
+    samples: int = 0
+    dropped: int = 0
+    cost_cpu_ns: int | None = None
+
+
+def stats_of(runs: Iterable[LoopRun], tallies: dict[Key, Tally], spent: Spent, before: Spent) -> LoopStats:
+    """The sum over all loops, with each loop in `.loops`; what is in `before` is left out."""
+    measured = {
+        key: (run.info, _measure(spent.loops[key], before.loops.get(key, Totals()), tallies.get(key, Tally())))
+        for run in runs
+        if (key := key_of(run)) in spent.loops
+    }
+    cost = None if spent.cost_cpu_ns is None else max(0, spent.cost_cpu_ns - (before.cost_cpu_ns or 0)) / 1e6
     loops = tuple(
         _stats(info, one, [tallies.get(key, Tally())], samples=0, dropped=0, cost_ms=None)
         for key, (info, one) in measured.items()
@@ -56,23 +70,23 @@ def stats_of(
     total = _Measured(
         sum(one.ran_ns for one in every), _mean_utilization(every), [lag for one in every for lag in one.lags_ns]
     )
-    return _stats(None, total, list(tallies.values()), samples, dropped, cost_ms, loops)
+    samples, dropped = max(0, spent.samples - before.samples), max(0, spent.dropped - before.dropped)
+    return _stats(None, total, list(tallies.values()), samples, dropped, cost, loops)
 
 
-def _measure(run: LoopRun, tallies: dict[tuple[str, int], Tally]) -> _Measured:
-    now = time.monotonic_ns()
-    ran, busy, cpu, lags = run.ran_ns, run.busy_ns, run.cpu_ns, list(run.lags_ns)
-    watched = run.current
-    if watched is not None:
-        ran += now - watched.began_ns
-        busy_now, cpu_now = watched.heartbeat.busy_ns(now), watched.probe.cpu_ns()
-        busy = None if busy is None or busy_now is None else busy + busy_now
-        cpu = None if cpu is None or cpu_now is None or run.cpu_base_ns is None else cpu + cpu_now - run.cpu_base_ns
-        lags += list(watched.lags_ns)
-    if busy is None and cpu is not None:
+def key_of(run: LoopRun) -> Key:
+    """A loop that is restarted in the same thread goes on with its totals."""
+    return run.info.backend, run.info.thread_id
+
+
+def _measure(now: Totals, before: Totals, tally: Tally) -> _Measured:
+    ran = now.ran_ns - before.ran_ns
+    busy = None if now.busy_ns is None else now.busy_ns - (before.busy_ns or 0)
+    if busy is None and now.cpu_ns is not None:
         # No clock of turns: the CPU clock, and the stalls in which the thread waited.
-        waited = tallies.get((run.info.backend, run.info.thread_id), Tally()).waited_ms
-        busy = cpu + int(waited * 1e6)
+        busy = now.cpu_ns - (before.cpu_ns or 0) + int(tally.waited_ms * 1e6)
+    looks = now.looks - before.looks
+    lags = now.lags_ns[-looks:] if looks > 0 else ()
     return _Measured(ran, None if busy is None or ran <= 0 else min(1.0, busy / ran), lags)
 
 

@@ -49,7 +49,7 @@ class FakeClock:
     """A clock that stands still until it is told otherwise. Implements `loopwatch.clocks.Clock`."""
 
     def __init__(self, at_ns: int = 1_000_000_000) -> None:
-        self.at_ns = at_ns
+        self.at_ns: int = at_ns
 
     def now_ns(self) -> int:
         """The time it was last set to."""
@@ -70,9 +70,9 @@ class FakeHeartbeat:
     records_turns = True
 
     def __init__(self, clock: FakeClock, thread_id: int = 1) -> None:
-        self.info = LoopInfo("fake", "FakeThread", thread_id, thread_id, 1)
+        self.info: LoopInfo = LoopInfo("fake", "FakeThread", thread_id, thread_id, 1)
         self.limit_ns = 100_000_000
-        self.reading = Reading(0, None)
+        self.reading: Reading = Reading(0, None)
         self.expected: list[int] = []
         """Turns whose end the watchdog asked for."""
         self.really_runs = True

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from loopwatch.delivery import Limiter, Outlet
@@ -16,7 +17,7 @@ from loopwatch.records import Cause, Incident, LoopStats, Stall
 from loopwatch.schedule import doubled
 from loopwatch.settings import NAMED_SINKS, Settings, resolve
 from loopwatch.sinks import sink_called
-from loopwatch.stats import Tally, stats_of
+from loopwatch.stats import Spent, Tally, key_of, stats_of
 
 __all__ = ["Watch", "disable", "enable", "watching"]
 
@@ -44,6 +45,7 @@ class Watch:
         self._incidents = Incidents(self.settings.keep)
         self._tallies: dict[tuple[str, int], Tally] = {}
         self._announced: OrderedDict[str, int] = OrderedDict()
+        self._before = _spent()
         self.outlets = [outlet.renewed() for outlet in self.outlets]
 
     # ── what it knows ───────────────────────────────────────────────────────────────────────────────────────────
@@ -64,8 +66,10 @@ class Watch:
         """Totals of all loops together, and of each in `.loops`."""
         with self._lock:
             tallies = dict(self._tallies)
-        dropped = ENGINE.dropped + sum(outlet.queue.dropped for outlet in self.outlets)
-        return stats_of(list(ENGINE.loops.runs.values()), tallies, ENGINE.watchdog.samples, dropped, ENGINE.own_cpu_ns)
+        spent = _spent()
+        own_dropped = sum(outlet.queue.dropped for outlet in self.outlets)
+        spent = replace(spent, dropped=spent.dropped + own_dropped)
+        return stats_of(list(ENGINE.loops.runs.values()), tallies, spent, self._before)
 
     # ── what it does ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,6 +145,16 @@ class Watch:
             if stall.cause is not Cause.SUSPENDED and stall.allowed is None:
                 self._stalls.append(stall)
                 self._incidents.add(stall)
+
+
+def _spent() -> Spent:
+    runs = list(ENGINE.loops.runs.values())
+    return Spent(
+        loops={key_of(run): run.totals(run.current) for run in runs},
+        samples=ENGINE.watchdog.samples,
+        dropped=ENGINE.dropped,
+        cost_cpu_ns=ENGINE.own_cpu_ns,
+    )
 
 
 def _outlet(sink: str | Sink) -> Outlet:

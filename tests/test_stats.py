@@ -7,7 +7,7 @@ from facts import LOOP, stall
 
 from loopwatch.loops import LoopRun
 from loopwatch.records import Cause, LoopInfo
-from loopwatch.stats import Tally, stats_of
+from loopwatch.stats import Spent, Tally, key_of, stats_of
 from loopwatch.testing import FakeClock, FakeHeartbeat
 from loopwatch.watchdog import Watched
 
@@ -24,6 +24,7 @@ def run_of(info=LOOP, ran_s=10, busy_s=None, cpu_s=None, lags_ms=()):
     run.busy_ns = None if busy_s is None else int(busy_s * SECOND)
     run.cpu_ns = None if cpu_s is None else int(cpu_s * SECOND)
     run.lags_ns = [int(lag * 1e6) for lag in lags_ms]
+    run.looks = len(run.lags_ns)
     return run
 
 
@@ -37,7 +38,8 @@ def tally_of(*stalls):
 
 def stats(*runs, tallies=None, samples=0, dropped=0, cost_ns=None):
     """Totals of these runs."""
-    return stats_of(runs, tallies or {}, samples, dropped, cost_ns)
+    spent = Spent({key_of(run): run.totals(run.current) for run in runs}, samples, dropped, cost_ns)
+    return stats_of(runs, tallies or {}, spent, Spent())
 
 
 # ── counting ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,7 +167,7 @@ class FakeProbe:
 
 def test_running_loop(monkeypatch):
     """A loop that still runs counts up to now, on top of its earlier runs."""
-    monkeypatch.setattr("loopwatch.stats.time", SimpleNamespace(monotonic_ns=lambda: 100 * SECOND))
+    monkeypatch.setattr("loopwatch.loops.time", SimpleNamespace(monotonic_ns=lambda: 100 * SECOND))
     watched = Watched(object(), FakeHeartbeat(FakeClock()), FakeProbe(), frozenset(), began_ns=90 * SECOND)
     watched.lags_ns.append(3_000_000)
     run = run_of(ran_s=10, cpu_s=1)

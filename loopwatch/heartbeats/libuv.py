@@ -187,17 +187,24 @@ class LibuvHeartbeat:
             self._loop.call_soon(self._mark)
 
     def _settle(self, count: int, clock_ns: int, now_ns: int) -> None:
-        """The turn that was under way is over: close it as exactly as can be told."""
+        """The turn that was under way is over: close it as exactly as can be told.
+
+        It ended after it was last seen, and before the present turn's clock was set; a callback that ran in the very next
+        turn narrows that. Where much may have happened in between, it has lasted only as long as it was seen.
+        """
         if self._known != "runs":
             return
-        ended = now_ns
+        latest = min(now_ns, clock_ns + CLOCK_STEP_NS)
         for marked, mark_clock_ns, at_ns in self._marks:
             if marked == self._count + 1:
-                ended = min(ended, at_ns, mark_clock_ns + CLOCK_STEP_NS)
-        if count == self._count + 1:
-            ended = min(ended, clock_ns + CLOCK_STEP_NS)
+                latest = min(latest, at_ns, mark_clock_ns + CLOCK_STEP_NS)
+        told = any(marked == self._count + 1 for marked, _, _ in self._marks)
         self._marks.clear()
-        self._close(max(ended, self._seen_ns), exact=ended < now_ns or now_ns - self._seen_ns < 2 * CLOCK_STEP_NS)
+        earliest = self._seen_ns
+        if told or latest - earliest < self.limit_ns // 4:
+            self._close(max(latest, earliest), exact=told or 0 <= latest - earliest < 2 * CLOCK_STEP_NS)
+        else:
+            self._close(earliest, exact=False)
 
     def _close(self, ended: int, exact: bool) -> None:
         since = self._since_ns

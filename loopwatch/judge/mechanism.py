@@ -1,7 +1,7 @@
 """What the loop thread was doing while one sample's time went by. Told by mechanism: CPU clock, system call, frames."""
 
 from loopwatch.judge.names import in_subprocess, named_cause
-from loopwatch.judge.weights import KEPT, PROMPT_NS, Part, waits_for_gil, weigh
+from loopwatch.judge.weights import KEPT, PROMPT_NS, Part, held_ns, waits_for_gil, weigh
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause
 
@@ -34,7 +34,7 @@ def mechanism_of(part: Part, observation: Observation) -> Cause:
     if computing is None:
         return waiting_cause(part.sample) if named_cause(part.sample) else Cause.UNKNOWN
     if computing:
-        return Cause.NATIVE if _in_c(part.sample, observation.switch_interval_ns) else Cause.PYTHON
+        return Cause.NATIVE if _in_c(part, observation) else Cause.PYTHON
     return Cause.GIL if waits_for_gil(part.sample) and _others_burned(part, observation) else waiting_cause(part.sample)
 
 
@@ -61,9 +61,10 @@ def _computing(part: Part, observation: Observation) -> bool | None:
     return part.cpu_ns / could_run >= BUSY
 
 
-def _in_c(sample: Sample, switch_interval_ns: int) -> bool:
+def _in_c(part: Part, observation: Observation) -> bool:
     """Whether computing meant C code: it kept the GIL for long, or computed without it."""
-    if sample.late_ns > LATE_SWITCHES * switch_interval_ns:
+    sample, switch_interval_ns = part.sample, observation.switch_interval_ns
+    if held_ns(part, observation) > LATE_SWITCHES * switch_interval_ns:
         return True
     leaf = sample.stack[-1] if sample.stack else None
     # Python code would have made the watchdog wait for a whole switch interval.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from loopwatch.judge.mechanism import LATE_SWITCHES, mechanism_of
 from loopwatch.judge.names import is_quick
-from loopwatch.judge.weights import Part, parts_of
+from loopwatch.judge.weights import Part, held_ns, parts_of
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause, Frame, Origin, Share, Spot
 
@@ -48,7 +48,7 @@ def _origin(part: Part, observation: Observation, app_packages: Sequence[str]) -
     if stack[index].point == "resume" and index > 0 and user_frame(stack[:index], app_packages) == index - 1:
         # A function that was only just entered has not run: the time went by in its caller, on the line that calls it.
         index -= 1
-    return _describe(stack, index, part.sample, observation)
+    return _describe(stack, index, part, observation)
 
 
 def user_frame(stack: Sequence[Frame], app_packages: Sequence[str]) -> int | None:
@@ -69,10 +69,10 @@ def _package(frame: Frame) -> str:
     return (frame.module or "").partition(".")[0]
 
 
-def _describe(stack: Sequence[Frame], index: int, sample: Sample, observation: Observation) -> Origin:
+def _describe(stack: Sequence[Frame], index: int, part: Part, observation: Observation) -> Origin:
     frame = stack[index]
     beneath = stack[index + 1] if index + 1 < len(stack) else None
-    spots = _candidates(frame, beneath, sample, observation)
+    spots = _candidates(frame, beneath, part, observation)
     here = spots[0] if spots else _here(frame)
     return Origin(
         file=frame.file,
@@ -103,13 +103,13 @@ def _call(frame: Frame, beneath: Frame | None) -> str | None:
     return f"{beneath.module}.{beneath.function}" if beneath.module else beneath.function
 
 
-def _candidates(frame: Frame, beneath: Frame | None, sample: Sample, observation: Observation) -> tuple[Spot, ...]:
+def _candidates(frame: Frame, beneath: Frame | None, part: Part, observation: Observation) -> tuple[Spot, ...]:
     """The places that this sample may stand for, likeliest first; none: it is certain to be where the frame stands.
 
     A sample that came at once, or after one switch interval, shows where the thread was. One that had to wait longer came
     at the first check point after whatever kept the GIL: a call into C is still on its line there, an operator is not.
     """
-    if sample.late_ns <= LATE_SWITCHES * observation.switch_interval_ns:
+    if held_ns(part, observation) <= LATE_SWITCHES * observation.switch_interval_ns:
         return ()
     here, elsewhere = _here(frame), tuple(spot for spot in frame.suspects if spot.line != frame.line)
     if beneath is not None and beneath.point != "resume":
@@ -117,7 +117,7 @@ def _candidates(frame: Frame, beneath: Frame | None, sample: Sample, observation
     if beneath is not None or frame.point != "call" or is_quick(frame.call):
         # Just entered, at the end of a round, or after a call that takes no time: an operator before it kept the GIL.
         return frame.suspects or (here,)
-    return (here, *elsewhere) if elsewhere or _crowded(sample, observation) else ()
+    return (here, *elsewhere) if elsewhere or _crowded(part.sample, observation) else ()
 
 
 def _crowded(sample: Sample, observation: Observation) -> bool:

@@ -6,7 +6,7 @@ from loopwatch.judge.names import in_subprocess, named_cause, starts_thread
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause
 
-__all__ = ["KEPT", "PROMPT_NS", "Part", "Weights", "overlap_ns", "parts_of", "waits_for_gil", "weigh"]
+__all__ = ["KEPT", "PROMPT_NS", "Part", "Weights", "held_ns", "overlap_ns", "parts_of", "waits_for_gil", "weigh"]
 
 KEPT = 0.25
 """CPU of other threads, as a share of the time in which this one stood still, from which on they may have kept the GIL. Not 1:
@@ -130,6 +130,17 @@ def waits_for_gil(sample: Sample) -> bool:
     if in_subprocess(sample) or (named_cause(sample) is Cause.LOCK and not starts_thread(sample)):
         return False
     return sample.syscall is None or sample.syscall.name in ("futex", "running", "other")
+
+
+def held_ns(part: Part, observation: Observation) -> int:
+    """For how long the loop's thread kept the GIL from the watchdog before this sample: no longer than it computed.
+
+    On a busy machine the watchdog is late for one more reason: the thread that has the GIL has no core.
+    """
+    burned = part.cpu_ns
+    if burned is None and observation.vitals is not None:
+        burned = observation.vitals.cpu_ns
+    return part.sample.late_ns if burned is None else min(part.sample.late_ns, burned)
 
 
 def _inside(observation: Observation) -> tuple[int, int | None, int | None] | None:

@@ -148,6 +148,7 @@ class Watchdog:
         if mark is not None:
             watched.marks.append(mark)
         if on_grid:
+            watched.looks += 1
             watched.lags_ns.append(look.at_ns - look.reading.since_ns if look.reading.since_ns is not None else 0)
         watched.turn = look.reading.turn
 

@@ -88,6 +88,7 @@ class Watched:
     """The watchdog failed on it and leaves it alone."""
     turn: int = -1
     """The turn at the last look."""
+    looks: int = 0
     lags_ns: deque[int] = field(default_factory=lambda: deque(maxlen=2048))
 
 

@@ -1,13 +1,11 @@
 """Turns of a uvloop loop, read out of a fake libuv: how the count and the clock are understood."""
 
-import asyncio
-import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 from facts import LOOP
 
-from loopwatch.heartbeats import heartbeat_for, libuv
+from loopwatch.heartbeats import libuv
 from loopwatch.heartbeats.libuv import LibuvHeartbeat
 from loopwatch.probes.threads import RawCall
 from loopwatch.testing import FakeClock
@@ -208,19 +206,19 @@ def test_probe_within_the_stall(scene):
 
 
 def test_end_by_the_next_reading(scene):
-    """Without a probe the next reading bounds the end, and the turn says so."""
+    """Without a probe a turn has lasted for as long as it was seen, and says that this is a bound."""
     stalled(scene, 300)
     scene.clock.advance(200)
     scene.uv.count += 5
     scene.look()
 
     (turn,) = scene.heartbeat.finished()
-    assert (turn.end_ns - turn.start_ns) / MS == pytest.approx(500, abs=1)
+    assert (turn.end_ns - turn.start_ns) / MS == pytest.approx(300, abs=1)
     assert not turn.exact
 
 
 def test_end_by_the_next_turn(scene):
-    """If the very next turn is under way, its clock tells when the poll between them returned."""
+    """If the next turn is under way, its clock bounds when the one before it ended."""
     stalled(scene, 300)
     scene.clock.advance(20)
     scene.turn_begins()
@@ -229,7 +227,7 @@ def test_end_by_the_next_turn(scene):
 
     (turn,) = scene.heartbeat.finished()
     assert (turn.end_ns - turn.start_ns) / MS == pytest.approx(320, abs=1.5)
-    assert turn.exact
+    assert not turn.exact
 
 
 def test_short_turn(scene):
@@ -292,68 +290,3 @@ def test_closed_loop(scene):
 def test_what_is_not_known(scene):
     """uvloop shows neither its ready callbacks nor its busy time."""
     assert (scene.heartbeat.ready(), scene.heartbeat.busy_ns(0)) == (None, None)
-
-
-# ── the loader ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def uvloop_of(monkeypatch, **attributes):
-    """A module that passes for uvloop's, and a loop of it."""
-    module = ModuleType("uvloop.loop")
-    vars(module).update(attributes)
-    monkeypatch.setitem(sys.modules, "uvloop.loop", module)
-    return type("Loop", (asyncio.AbstractEventLoop,), {"__module__": "uvloop"})()
-
-
-@pytest.mark.parametrize(
-    "attributes",
-    [
-        pytest.param({}, id="an older uvloop"),
-        pytest.param({"libuv_get_loop_t_ptr": print, "__file__": "/nowhere/loop.so"}, id="a file that is not there"),
-        pytest.param({"libuv_get_loop_t_ptr": print, "__file__": None}, id="no file"),
-    ],
-)
-def test_hidden_symbols(monkeypatch, attributes):
-    """Where libuv cannot be reached through uvloop, its loop gets a timer."""
-    loop = uvloop_of(monkeypatch, **attributes)
-
-    assert libuv.load() is None
-    assert type(heartbeat_for(loop, 1, None, adopted=False)).__name__ == "TimerHeartbeat"
-
-
-def test_other_library(monkeypatch):
-    """A shared object without libuv's symbols is not used."""
-    import _ctypes
-
-    uvloop_of(monkeypatch, libuv_get_loop_t_ptr=print, __file__=_ctypes.__file__)
-
-    assert libuv.load() is None
-
-
-def test_not_imported(monkeypatch):
-    """A program without uvloop is not made to load it."""
-    monkeypatch.delitem(sys.modules, "uvloop.loop", raising=False)
-
-    assert libuv.load() is None
-    assert "uvloop.loop" not in sys.modules
-
-
-def test_real_uvloop():
-    """On a real uvloop loop the count grows with every turn, and its turns are told."""
-    uvloop = pytest.importorskip("uvloop")
-    loop = uvloop.new_event_loop()
-    heartbeat = heartbeat_for(loop, 1, SimpleNamespace(syscall=lambda: RUNNING), adopted=False)
-    heartbeat.attach()
-    counts = []
-
-    async def main():
-        for _ in range(3):
-            counts.append(heartbeat.read(libuv.time.monotonic_ns()).turn)
-            await asyncio.sleep(0)
-
-    loop.run_until_complete(main())
-    heartbeat.detach()
-    loop.close()
-
-    assert type(heartbeat) is LibuvHeartbeat
-    assert counts == sorted(set(counts))

@@ -1,13 +1,11 @@
 """The fall-back: a `call_later` that should come back in time."""
 
-import asyncio
 from types import SimpleNamespace
 
 import pytest
 from facts import LOOP
 
-from loopwatch.heartbeats import heartbeat_for, timer
-from loopwatch.heartbeats.base import backend_name, describe
+from loopwatch.heartbeats import timer
 from loopwatch.heartbeats.timer import TimerHeartbeat
 from loopwatch.testing import FakeClock
 
@@ -132,47 +130,3 @@ def test_what_is_not_known(heartbeat):
     """Such a loop shows neither its ready callbacks nor its busy time."""
     assert (heartbeat.ready(), heartbeat.busy_ns(0)) == (None, None)
     heartbeat.expect_end(1)
-
-
-# ── which heartbeat for which loop ──────────────────────────────────────────────────────────────────────────────────
-
-
-def loop_class(module, *bases):
-    """A loop class of that module."""
-    return type("Loop", bases or (asyncio.AbstractEventLoop,), {"__module__": module})
-
-
-def test_choice():
-    """asyncio's own loop shows its turns; any other loop gets a timer."""
-    real = asyncio.new_event_loop()
-
-    assert type(heartbeat_for(real, 1, None, adopted=False)).__name__ == "SelectorHeartbeat"
-    assert type(heartbeat_for(FakeLoop(), 1, None, adopted=False)).__name__ == "TimerHeartbeat"
-    real.close()
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        (asyncio.SelectorEventLoop, "asyncio"),
-        (loop_class("shop.loops", asyncio.SelectorEventLoop), "asyncio"),
-        (loop_class("uvloop"), "uvloop"),
-        (loop_class("shop.loops", loop_class("uvloop.loop")), "uvloop"),
-        (loop_class("rloop._compat"), "rloop"),
-        (FakeLoop, __name__.partition(".")[0]),
-    ],
-)
-def test_backend(kind, name):
-    """A loop goes by the library that it is of, also where the program has subclassed it."""
-    assert backend_name(kind) == name
-
-
-def test_describe():
-    """A loop is described by the thread that runs it."""
-    import os
-    import threading
-
-    info = describe(FakeLoop())
-
-    assert (info.thread_id, info.native_id, info.pid) == (threading.get_ident(), threading.get_native_id(), os.getpid())
-    assert info.thread == threading.current_thread().name
