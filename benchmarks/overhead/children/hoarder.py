@@ -76,7 +76,7 @@ class Stalls:
         self.functions = functions(sources())
         self.old = [next(self.functions) for _ in range(OLD_FUNCTIONS)]
         self.chance = random.Random(0)
-        self.frame: FakeFrame | None = None
+        self.frame: Any = None
         self.watchdog = Watchdog(
             clock=self.clock,
             limits=Limits(),
