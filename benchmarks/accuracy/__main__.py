@@ -36,6 +36,7 @@ def main() -> int:
     with services.started() as addresses, hogs:
         for number, outcome in enumerate(_outcomes(plan, options, addresses), 1):
             judged.append(judge(outcome, options.threshold_ms))
+            _save(judged, options.json)
             print(f"{number}/{len(plan)} {outcome.backend} {progress(judged[-1])}", file=sys.stderr, flush=True)
     minutes = (time.monotonic() - started) / 60
     heading = (
@@ -46,9 +47,13 @@ def main() -> int:
     print(text)
     if options.md:
         options.md.write_text(text)
-    if options.json:
-        options.json.write_text(json.dumps([outcome_to_json(one.outcome) for one in judged], indent=1))
     return 1 if any(one.outcome.error for one in judged) else 0
+
+
+def _save(judged: list[Judged], path: Path | None) -> None:
+    """After every case: a run of half an hour that is broken off has not been for nothing."""
+    if path:
+        path.write_text(json.dumps([outcome_to_json(one.outcome) for one in judged], indent=1))
 
 
 def _options() -> argparse.Namespace:

@@ -30,13 +30,16 @@ class SelectorHeartbeat:
 
     __slots__ = (
         "_adopted",
+        "_began_ns",
         "_bound",
-        "_busy_ns",
+        "_ended_ns",
         "_had_own",
         "_hook",
+        "_idle_ns",
         "_loop",
         "_original",
         "_turns",
+        "_waits_ns",
         "info",
         "limit_ns",
         "since",
@@ -50,7 +53,7 @@ class SelectorHeartbeat:
         self._original: Callable[..., Any] | None = None
         self._hook: Callable[..., Any] | None = None
         self._had_own = False
-        self._busy_ns = 0
+        self._began_ns = self._ended_ns = self._idle_ns = self._waits_ns = 0
         self._turns: deque[Turn] = deque(maxlen=MAX_FINISHED)
         self.info = info
         self.limit_ns = limit_ns
@@ -67,7 +70,7 @@ class SelectorHeartbeat:
         self._original = selector.select
         self._hook = self._make_hook(selector.select)
         selector.select = self._hook
-        self.since = time.monotonic_ns()
+        self._began_ns = self.since = time.monotonic_ns()
         self._bound = self.since if self._adopted else 0
 
     def _make_hook(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,20 +78,32 @@ class SelectorHeartbeat:
         now_ns = time.monotonic_ns
 
         def select(timeout: float | None = None) -> Any:
+            if timeout == 0:
+                # More is ready to run: this poll does not wait, and one clock read ends a turn and begins the next.
+                events = original(timeout)
+                woke = now_ns()
+                if woke - beat.since > beat.limit_ns:
+                    beat._note_turn(woke)
+                beat.since = woke
+                return events
             ended = now_ns()
-            since = beat.since
-            if since:  # 0: detached, but another tool's wrapper still calls the hook
-                beat._busy_ns += ended - since
-                if ended - since > beat.limit_ns:
-                    beat._turns.append(Turn(since, since, ended, exact=since != beat._bound))
-                beat.since = 0
+            if ended - beat.since > beat.limit_ns:
+                beat._note_turn(ended)
+            beat._waits_ns = ended
+            beat.since = 0
             events = original(timeout)
             beat.since = woke = now_ns()
+            beat._idle_ns += woke - ended
             if woke - ended > beat.limit_ns:
                 beat._note_wait(ended, woke, timeout)
             return events
 
         return select
+
+    def _note_turn(self, ended: int) -> None:
+        since = self.since
+        if since:  # 0: detached, but another tool's wrapper still calls the hook
+            self._turns.append(Turn(since, since, ended, exact=since != self._bound))
 
     def _note_wait(self, began: int, woke: int, timeout: float | None) -> None:
         """A long wait: late by its own timeout, or perhaps kept from waking (for the watchdog to say)."""
@@ -99,12 +114,10 @@ class SelectorHeartbeat:
             self._turns.append(Turn(began, began, woke, exact=False, waited=True))
 
     def detach(self) -> None:
-        ended, since = time.monotonic_ns(), self.since
-        if since:
-            self._busy_ns += ended - since
-            if ended - since > self.limit_ns:
-                self._turns.append(Turn(since, since, ended, exact=since != self._bound))
-        self.since = 0
+        ended = time.monotonic_ns()
+        if self.since and ended - self.since > self.limit_ns:
+            self._note_turn(ended)
+        self._ended_ns, self.since = ended, 0
         self.limit_ns = sys.maxsize
         self._restore()
 
@@ -139,5 +152,6 @@ class SelectorHeartbeat:
         return None if ready is None else len(ready)
 
     def busy_ns(self, now_ns: int) -> int | None:
-        since = self.since
-        return self._busy_ns + (now_ns - since if since else 0)
+        until = self._ended_ns or now_ns
+        waiting = until - self._waits_ns if not self.since and not self._ended_ns else 0
+        return max(0, until - self._began_ns - self._idle_ns - waiting)

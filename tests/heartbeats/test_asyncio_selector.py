@@ -175,7 +175,7 @@ def test_ready(loop):
         pytest.param(500, 0.5, [(500, False, True)], id="as long as was asked for"),
         pytest.param(500, None, [(500, False, True)], id="for an event"),
         pytest.param(500, 0.3, [(200, True, True)], id="overran its timeout"),
-        pytest.param(500, 0, [(500, False, True)], id="was not to wait at all"),
+        pytest.param(500, 0, [(500, True, False)], id="was not to wait: part of the turn"),
     ],
 )
 def test_waits(loop, wait_ms, timeout, told):

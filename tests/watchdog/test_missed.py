@@ -2,7 +2,9 @@
 
 import pytest
 
-from .bench import MS
+from loopwatch.schedule import Limits
+
+from .bench import MS, Bench
 
 # ── a watchdog that was kept out ────────────────────────────────────────────────────────────────────────────────────
 
@@ -58,6 +60,16 @@ def test_stopped_process(bench):
     bench.sleeps_through(3000)
 
     assert bench.told[0].stopped_ns in range(2900 * MS, 3001 * MS)
+
+
+def test_too_short_to_tell():
+    """In a few milliseconds a watchdog that waits for the GIL asks for it only a few times: nothing was stopped."""
+    bench = Bench(Limits(threshold_ns=10 * MS))
+    bench.runs(100)
+
+    bench.sleeps_through(16, asking=1.0)
+
+    assert [seen.stopped_ns for seen in bench.told] == [0]
 
 
 def test_unwatched_stop(bench):
