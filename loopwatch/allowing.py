@@ -61,7 +61,16 @@ class allow:  # noqa: N801 - used as a verb: `with loopwatch.allow("warm-up"):`
             allowances.leave(entry)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Allow blocking in every call of `function`."""
+        """Allow blocking in every call of `function`.
+
+        Raises:
+            SettingError: it is a generator function: calling it runs nothing yet.
+        """
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise SettingError(
+                f"loopwatch.allow() cannot decorate the generator function {function.__qualname__}; "
+                "use it inside: with loopwatch.allow(...):"
+            )
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)

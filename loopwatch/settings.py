@@ -15,6 +15,7 @@ from loopwatch.errors import SettingError
 __all__ = ["Settings", "resolve"]
 
 ENVIRONMENT_PREFIX = "LOOPWATCH_"
+LEAST_MS, MOST_MS = 0.1, 1e9
 NAMED_SINKS = ("logging", "structlog")
 
 
@@ -129,8 +130,8 @@ def _checked(name: str, value: Any, where: str) -> Any:
 
 def _positive_ms(value: Any) -> float:
     number = _number(value)
-    if not 0 < number < float("inf"):
-        raise ValueError("give milliseconds above 0, such as 50")
+    if not LEAST_MS <= number <= MOST_MS:
+        raise ValueError(f"give milliseconds above 0, from {LEAST_MS:g} to {MOST_MS:g}, such as 50")
     return number
 
 

@@ -1,4 +1,4 @@
-"""What makes two stalls the same incident: cause, module and function, callers. No line numbers, no addresses."""
+"""What makes two stalls the same incident: cause, module, function and the call. No line numbers, no addresses."""
 
 import hashlib
 from collections.abc import Sequence

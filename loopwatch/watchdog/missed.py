@@ -24,6 +24,7 @@ ENOUGH_SWITCHES = 0.5
 """Of the context switches that waiting for the GIL all the time would have made."""
 STILL_BURNED, STILL_STARVED, STILL_WAITS, STILL_ASKING = 0.05, 0.5, 3, 0.1
 """What a process that stood still may show all the same: as shares of the time, and in context switches."""
+STILL_INTERVALS = 10
 FEW_TURNS = 3
 """Turns among which burned CPU may still be one stall."""
 
@@ -81,6 +82,8 @@ def stood_still(before: Pulse, now: Pulse, due_ns: int, starved_ns: int) -> bool
     switch interval. CPU burned before the due time does not count against it.
     """
     late = now.at_ns - due_ns
+    if late < STILL_INTERVALS * sys.getswitchinterval() * 1e9:
+        return False  # too short for the missing context switches to mean anything
     if None in (before.process_ns, now.process_ns, before.switches, now.switches) or starved_ns > STILL_STARVED * late:
         return False
     burned = (now.process_ns or 0) - (before.process_ns or 0)
