@@ -31,6 +31,7 @@ HERE = Path(__file__).parent
 READY_WITHIN_S = 60.0
 LINE_WITHIN_S = 30.0
 EXIT_WITHIN_S = 15.0
+MACHINE = ("starved", "gc")
 
 
 def require(*modules: str) -> None:
@@ -73,6 +74,10 @@ class Lines:
     def stalls(self, **fields: Any) -> list[dict[str, Any]]:
         """Stalls that have ended, as `apps.lines.write_stall` writes them."""
         return self.all(kind="stall", state="ended", **fields)
+
+    def blamed(self, **fields: Any) -> list[dict[str, Any]]:
+        """Stalls, announcements included, that are said to be the code's doing: any others a busy machine may add."""
+        return [stall for stall in self.all(kind="stall", **fields) if stall["cause"] not in MACHINE]
 
     def wait(self, count: int = 1, *, within: float = LINE_WITHIN_S, **fields: Any) -> list[dict[str, Any]]:
         """Those lines, as soon as there are `count` of them."""

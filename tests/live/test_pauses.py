@@ -32,11 +32,6 @@ def suspended(process: Process) -> int:
     return stats["suspended"]
 
 
-def blamed(process: Process) -> list[dict[str, object]]:
-    """All that its code is blamed for, announcements included."""
-    return [line for line in process.lines.all(kind="stall") if line["cause"] not in ("starved", "gc")]
-
-
 # ── SIGSTOP ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 UNTIL_TOLD = (
@@ -79,7 +74,7 @@ def test_stopped_process(tmp_path: Path, backend: str, state: str) -> None:
         seen = suspended(process)
         assert process.finish() == 0
 
-    assert [stall["line"] for stall in blamed(process)] == [loops.BLOCK_LINE]
+    assert [stall["line"] for stall in process.lines.blamed()] == [loops.BLOCK_LINE]
     # An idle loop loses nothing; uvloop's turns are seen by the watchdog alone, which was stopped as well.
     assert seen == 3 if (backend, state) == ("asyncio", "busy") else seen <= 3
 
@@ -138,7 +133,7 @@ finish()
 
 
 def assert_only_the_block_is_told(process: Process) -> None:
-    assert [(stall["file"], stall["line"]) for stall in blamed(process)] == [(loops.__file__, loops.BLOCK_LINE)]
+    assert [(stall["file"], stall["line"]) for stall in process.lines.blamed()] == [(loops.__file__, loops.BLOCK_LINE)]
 
 
 def test_pdb(tmp_path: Path, backend: str) -> None:
@@ -164,8 +159,8 @@ def test_pdb_for_longer_than_an_announcement(tmp_path: Path) -> None:
         process.tell("continue")
         assert process.finish() == 0, process.stderr
 
-    assert [line["line"] for line in blamed(process) if line["state"] == "ongoing"] in ([], [loops.BLOCK_LINE])
-    assert [line["line"] for line in blamed(process) if line["state"] == "ended"] == [loops.BLOCK_LINE]
+    assert [line["line"] for line in process.lines.blamed() if line["state"] == "ongoing"] in ([], [loops.BLOCK_LINE])
+    assert [line["line"] for line in process.lines.blamed() if line["state"] == "ended"] == [loops.BLOCK_LINE]
 
 
 def test_debugpy(tmp_path: Path, backend: str) -> None:

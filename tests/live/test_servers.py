@@ -80,9 +80,9 @@ def test_code_that_computes_is_told_too(server: tuple[Process, str]) -> None:
     leave_cleanly(process)
 
     (stall,) = process.lines.stalls(route="/cpu")
-    assert (stall["pid"], stall["backend"], stall["cause"]) == (worker, backend, "python")
-    assert (stall["file"], stall["line"]) == (str(APP_FILE), loops.line_of("CPU", APP_FILE))
-    assert process.lines.stalls(route="/async/{item}") == []
+    assert (stall["pid"], stall["backend"], stall["cause"]) == (worker, backend, "python"), stall
+    assert (stall["file"], stall["line"]) == (str(APP_FILE), loops.line_of("CPU", APP_FILE)), stall
+    assert process.lines.blamed(route="/async/{item}") == []
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
@@ -179,11 +179,11 @@ def assert_blocked(process: Process, workers: list[int], backend: str, file: Pat
     assert len({stall["id"] for stall in stalls}) == len(workers)
     for stall in stalls:
         assert_names_the_endpoint(stall, file)
-        assert (stall["writer"], stall["backend"], stall["cause"]) == (stall["pid"], backend, "sleep")
+        assert (stall["writer"], stall["backend"], stall["cause"]) == (stall["pid"], backend, "sleep"), stall
         assert stall["duration_ms"] >= 240
 
 
 def assert_names_the_endpoint(stall: dict[str, Any], file: Path) -> None:
-    assert (stall["file"], stall["line"]) == (str(file), loops.line_of("BLOCK", file))
+    assert (stall["file"], stall["line"]) == (str(file), loops.line_of("BLOCK", file)), stall
     assert (stall["method"], stall["route"]) == ("GET", "/block")
     assert stall["endpoint"].split(".")[-1] == "block"

@@ -88,6 +88,7 @@ def once():
     loop.close()
 
 rounds = run_for(seconds, once)
+watch.flush(30)  # the watchdog has let go of the last loops, too
 gc.collect()
 report(watch, rounds, before, len(alive))
 """,
