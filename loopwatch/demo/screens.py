@@ -130,7 +130,7 @@ def _rich_table(findings: Sequence[Finding]) -> "Table":
         number, lost, stalls, longest, cause, line, held_by, waited = _figures(rank, finding)
         table.add_row(
             number,
-            Text.assemble((lost, "bold red"), f"\n{stalls} stalls\nto {longest}"),
+            Text.assemble((lost, "bold red"), f"\n{stalls} times\nto {longest}" if finding.stalls > 1 else "\nonce"),
             Text(cause, "yellow"),
             Text.assemble((line, "cyan"), f"\n{finding.expression or ''}", ("\n" + " → ".join(finding.path), "dim")),
             Text(f"{held_by}\n{waited}"),

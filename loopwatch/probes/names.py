@@ -56,8 +56,8 @@ def _kind_without_file(file: str, function: str, module: str | None) -> str:
 @lru_cache(maxsize=8192)
 def _kind_of_file(file: str) -> str:
     path = os.path.abspath(file)
-    if path.startswith(_OWN) and not path.startswith(_OWN + "demo" + os.sep):
-        return "loopwatch"
+    if path.startswith(_OWN):
+        return "app" if path.startswith(_OWN + "demo" + os.sep) else "loopwatch"
     if any(f"{os.sep}{folder}{os.sep}" in path for folder in ("site-packages", "dist-packages")):
         return "library"
     if path.startswith(_STDLIB):

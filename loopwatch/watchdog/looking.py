@@ -22,7 +22,7 @@ from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture, capture
 from loopwatch.probes.tasks import current_task, requests_in_flight
 from loopwatch.schedule import Limits, next_announcement, next_sample_age
-from loopwatch.watchdog.missed import Pulse, kept_waiting, late_within, overlap, slept_through, stood_still
+from loopwatch.watchdog.missed import Pulse, kept_waiting, late_within, slept_through, stood_still, stopped_within
 from loopwatch.watchdog.notes import Look, Mark, Pending, Watched, base_mark, vitals_between
 
 __all__ = ["Watchdog", "stall_ids"]
@@ -297,7 +297,7 @@ class Watchdog:
             collections=self._garbage.within(info.thread_id, turn.start_ns, turn.end_ns),
             allowances=self._allowances(info.thread_id, turn.start_ns, turn.end_ns),
             waiting=pending.waiting,
-            stopped_ns=overlap(self._stopped, turn.start_ns, turn.end_ns),
+            stopped_ns=stopped_within(self._stopped, turn),
             switch_interval_ns=int(sys.getswitchinterval() * 1e9),
             threshold_ns=self.limits.threshold_ns,
         )

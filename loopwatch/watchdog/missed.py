@@ -14,7 +14,7 @@ from loopwatch.observations import Turn
 from loopwatch.schedule import Limits
 from loopwatch.watchdog.notes import Look, Mark, Watched
 
-__all__ = ["Pulse", "kept_waiting", "late_within", "overlap", "slept_through", "stood_still"]
+__all__ = ["Pulse", "kept_waiting", "late_within", "slept_through", "stood_still", "stopped_within"]
 
 Window = tuple[int, int]
 """When the watchdog wanted to wake, and when it did."""
@@ -25,6 +25,7 @@ ENOUGH_SWITCHES = 0.5
 STILL_BURNED, STILL_STARVED, STILL_WAITS, STILL_ASKING = 0.05, 0.5, 3, 0.1
 """What a process that stood still may show all the same: as shares of the time, and in context switches."""
 STILL_INTERVALS = 10
+STOP_SLACK_NS = 10_000_000
 FEW_TURNS = 3
 """Turns among which burned CPU may still be one stall."""
 
@@ -93,9 +94,11 @@ def stood_still(before: Pulse, now: Pulse, due_ns: int, starved_ns: int) -> bool
     return burned <= before_due + STILL_BURNED * late and waits <= STILL_WAITS + STILL_ASKING * asking
 
 
-def overlap(windows: Iterable[Window], start_ns: int, end_ns: int) -> int:
-    """How much of the given time the windows cover."""
-    return sum(max(0, min(end, end_ns) - max(start, start_ns)) for start, end in windows)
+def stopped_within(stops: Iterable[Window], turn: Turn) -> int:
+    """For how much of a turn the process stood still. A stopped process begins no turn, but a wait may fall due in a stop."""
+    begins = turn.start_ns - STOP_SLACK_NS
+    inside = [(due, woke) for due, woke in stops if turn.waited or due >= begins]
+    return sum(max(0, min(woke, turn.end_ns) - max(due, turn.start_ns)) for due, woke in inside)
 
 
 def late_within(late: Iterable[Window], start_ns: int, end_ns: int) -> int:

@@ -36,7 +36,7 @@ def kind(file, module="shop"):
         (os.path.join(sysconfig.get_path("scripts"), "uvicorn"), "library"),
         (os.path.join(PACKAGE, "engine.py"), "loopwatch"),
         (os.path.join(PACKAGE, "demo", "shop", "main.py"), "app"),
-        (PACKAGE + "_shop/main.py", "app"),
+        (PACKAGE + "_shop/main.py", "library" if "site-packages" in PACKAGE else "app"),
         ("/srv/site-packages.py", "app"),
     ],
 )
