@@ -96,13 +96,13 @@ def set_intersection(run: Run) -> None:
     run.end(began, now())
 
 
-def _build(run: Run) -> list[str]:
+def _build(run: Run) -> None:
     """Many objects that the garbage collector does not track: it is not what this case is about."""
-    return [f"item {number}" for number in range(run.size)]
+    run.kept = [f"item {number}" for number in range(run.size)]
 
 
 def _build_and_free(run: Run) -> None:
-    run.given = _build(run)
+    _build(run)
     freeing(run)
 
 
@@ -110,5 +110,5 @@ def _build_and_free(run: Run) -> None:
 @case("native", operator=True, size=2_000_000, prepare=_build, work=_build_and_free, places=("handler",))
 def freeing(run: Run) -> None:
     began = run.begin()
-    run.given = None  # BLOCK
+    run.kept = None  # BLOCK
     run.end(began, now())
