@@ -129,9 +129,12 @@ class Allowance:
     """How much is allowed; None: any."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """The raw facts of one stall: all that judging may rest on."""
+    """The raw facts of one stall: all that judging may rest on.
+
+    Equal only to itself: what judging works out about it is remembered, and comparing hundreds of samples would take longer.
+    """
 
     id: str
     ongoing: bool

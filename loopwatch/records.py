@@ -275,7 +275,7 @@ class LoopStats:
     suspended: int
     """Pauses of the whole process, debuggers included."""
     dropped: int
-    """Stalls that a full queue could not take; counted here, not delivered."""
+    """Stalls that a full queue could not take: a sink's, or that of stalls yet to be judged, which `stalls` leaves out, too."""
     samples: int
     cost_cpu_ms: float | None
     """CPU time of loopwatch's own threads."""

@@ -6,7 +6,7 @@ from loopwatch.judge.advice import advise
 from loopwatch.judge.allowed import excuse
 from loopwatch.judge.cause import RULES, Rule, verdict_of
 from loopwatch.judge.fingerprint import fingerprint_of
-from loopwatch.judge.origin import heaviest_stack, parts_at_top, shares_of
+from loopwatch.judge.origin import headline_of, heaviest_stack, parts_at, shares_of
 from loopwatch.judge.weights import weigh
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause, Origin, RequestInfo, Stall
@@ -33,9 +33,10 @@ def judge(
     """
     verdict = verdict_of(observation, rules)
     shares = shares_of(observation, app_packages)
+    headline = headline_of(shares, verdict.cause)
     # No line is blamed for what the machine, the collector or another thread did.
-    origin = shares[0].origin if shares and (verdict.cause not in NO_LINE or _asked_for(shares[0].origin)) else None
-    blamed = [part.sample for part in parts_at_top(observation, app_packages)]
+    origin = headline if headline and (verdict.cause not in NO_LINE or _asked_for(headline)) else None
+    blamed = [part.sample for part in parts_at(observation, headline, app_packages)]
     return Stall(
         id=observation.id,
         state="ongoing" if observation.ongoing else "ended",
@@ -49,7 +50,7 @@ def judge(
         confidence=verdict.confidence,
         origin=origin,
         shares=shares,
-        stack=heaviest_stack(observation, app_packages),
+        stack=heaviest_stack(observation, headline, app_packages),
         samples=len(observation.samples),
         request=_request(blamed),
         task=_task(blamed),

@@ -7,7 +7,7 @@ the thread itself did. Every verdict carries the figures that it rests on.
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from loopwatch.judge.mechanism import LATE_SWITCHES, mechanism_of
+from loopwatch.judge.mechanism import LATE_SWITCHES, mechanisms_of
 from loopwatch.judge.weights import Weights, parts_of, weigh
 from loopwatch.observations import Observation, Sample, Verdict
 from loopwatch.records import Cause
@@ -134,13 +134,13 @@ def own_doing(observation: Observation) -> Verdict | None:
     """What the thread itself did for most of the time: computing in Python or C, or waiting, and for what."""
     weights = weigh(observation)
     times: Counter[Cause] = Counter()
-    for part in parts_of(observation):
-        times[mechanism_of(part, observation)] += part.wall_ns
+    for part, mechanism in zip(parts_of(observation), mechanisms_of(observation), strict=True):
+        times[mechanism] += part.wall_ns
     times.pop(Cause.UNKNOWN, None)
     if not times:
         return None
     cause, taken = times.most_common(1)[0]
-    agreeing = sum(1 for part in parts_of(observation) if mechanism_of(part, observation) == cause)
+    agreeing = mechanisms_of(observation).count(cause)
     share = taken / max(1, observation.duration_ns)
     return Verdict(
         cause,

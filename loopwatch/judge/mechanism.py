@@ -1,11 +1,13 @@
 """What the loop thread was doing while one sample's time went by. Told by mechanism: CPU clock, system call, frames."""
 
+from functools import lru_cache
+
 from loopwatch.judge.names import in_subprocess, named_cause
-from loopwatch.judge.weights import KEPT, PROMPT_NS, Part, held_ns, waits_for_gil, weigh
+from loopwatch.judge.weights import KEPT, PROMPT_NS, REMEMBERED, Part, held_ns, parts_of, waits_for_gil, weigh
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause
 
-__all__ = ["LATE_SWITCHES", "mechanism_of", "waiting_cause"]
+__all__ = ["LATE_SWITCHES", "mechanisms_of", "waiting_cause"]
 
 BUSY = 0.5
 """CPU share from which on a thread was computing."""
@@ -28,8 +30,13 @@ _READS = frozenset({"read", "write", "readv", "writev", "poll", "ppoll"})
 _SLEEPS = frozenset({"select", "pselect6", "poll", "ppoll", "pause", "rt_sigtimedwait"})
 
 
-def mechanism_of(part: Part, observation: Observation) -> Cause:
-    """The cause of this part of the stall's time."""
+@lru_cache(REMEMBERED)
+def mechanisms_of(observation: Observation) -> tuple[Cause, ...]:
+    """The cause of each of its parts."""
+    return tuple(_mechanism_of(part, observation) for part in parts_of(observation))
+
+
+def _mechanism_of(part: Part, observation: Observation) -> Cause:
     computing = _computing(part, observation)
     if computing is None:
         return waiting_cause(part.sample) if named_cause(part.sample) else Cause.UNKNOWN

@@ -1,9 +1,11 @@
 """What a blocking call is, by its name: for platforms without system calls to read, and where one call serves several ends."""
 
+from functools import lru_cache
+
 from loopwatch.observations import Sample
 from loopwatch.records import Cause, Frame
 
-__all__ = ["in_subprocess", "is_quick", "named_cause", "starts_thread"]
+__all__ = ["enclosing", "in_subprocess", "is_quick", "named_cause", "starts_thread"]
 
 _SUBPROCESS_FILES = ("/subprocess.py", "/multiprocessing/popen_fork.py", "/multiprocessing/popen_spawn_posix.py")
 _BY_NAME = (
@@ -15,6 +17,16 @@ _BY_NAME = (
                      "psycopg", "pymongo.", "botocore.", "boto3.")),
     (Cause.DISK, ("os.fsync", "posix.fsync", "io.", "_io.", "pathlib.", "shutil.", "open", "posix.", "sqlite3.")),
 )  # fmt: skip
+
+
+def enclosing(function: str) -> str:
+    """The function that a comprehension or generator expression is part of: 3.12 runs most of them within it anyway."""
+    while function.endswith(_PARTS_OF_A_LINE):
+        function = function.rpartition(".<locals>.")[0] or function.rpartition(".")[0]
+    return function
+
+
+_PARTS_OF_A_LINE = (".<genexpr>", ".<listcomp>", ".<setcomp>", ".<dictcomp>")
 
 
 def in_subprocess(sample: Sample) -> bool:
@@ -40,10 +52,15 @@ def named_cause(sample: Sample) -> Cause | None:
     """By the name of the innermost call or function that says something; None if none does."""
     for frame in reversed(sample.stack[-INNERMOST:]):
         for name in _names(frame):
-            for cause, prefixes in _BY_NAME:
-                if name.startswith(prefixes):
-                    return cause
+            cause = _cause_of(name)
+            if cause is not None:
+                return cause
     return None
+
+
+@lru_cache(4096)
+def _cause_of(name: str) -> Cause | None:
+    return next((cause for cause, prefixes in _BY_NAME if name.startswith(prefixes)), None)
 
 
 def _names(frame: Frame) -> tuple[str, ...]:

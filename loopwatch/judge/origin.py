@@ -2,42 +2,73 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from loopwatch.judge.mechanism import LATE_SWITCHES, mechanism_of
-from loopwatch.judge.names import is_quick
-from loopwatch.judge.weights import Part, held_ns, parts_of
+from loopwatch.judge.mechanism import LATE_SWITCHES, mechanisms_of
+from loopwatch.judge.names import enclosing, is_quick
+from loopwatch.judge.weights import REMEMBERED, Part, held_ns, parts_of
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause, Frame, Origin, Share, Spot
 
-__all__ = ["heaviest_stack", "parts_at_top", "shares_of", "user_frame"]
+__all__ = ["headline_of", "heaviest_stack", "parts_at", "shares_of", "user_frame"]
 
 PLUMBING = ("asyncio", "uvloop")
 CROWDED = 0.2
 """CPU of other threads, as a share of the wait for the GIL, from which on a late sample may come from after the culprit."""
 
 
-def shares_of(observation: Observation, app_packages: Sequence[str] = ()) -> tuple[Share, ...]:
+@dataclass(frozen=True, slots=True)
+class Blamed:
+    """One part of a stall's time with the line it was spent on (None: no line can be named) and the mechanism."""
+
+    part: Part
+    origin: Origin | None
+    cause: Cause
+
+    @property
+    def place(self) -> tuple[str, int, str] | None:
+        """What makes two parts one share."""
+        return None if self.origin is None else _place(self.origin)
+
+
+def _place(origin: Origin) -> tuple[str, int, str]:
+    return origin.file, origin.line, enclosing(origin.function)
+
+
+@lru_cache(REMEMBERED)
+def blame(observation: Observation, app_packages: tuple[str, ...] = ()) -> tuple[Blamed, ...]:
+    """Line and mechanism of each part."""
+    pairs = zip(parts_of(observation), mechanisms_of(observation), strict=True)
+    return tuple(Blamed(part, _origin(part, observation, app_packages), cause) for part, cause in pairs)
+
+
+def shares_of(observation: Observation, app_packages: tuple[str, ...] = ()) -> tuple[Share, ...]:
     """Every origin that took part, with its share of the sampled time, largest first."""
     weights: Counter[tuple[str, int, str]] = Counter()
-    seen: dict[tuple[str, int, str], list[tuple[Part, Origin]]] = {}
-    for part in parts_of(observation):
-        origin = _origin(part, observation, app_packages)
-        if origin is not None:
-            key = (origin.file, origin.line, origin.function)
-            weights[key] += part.wall_ns
-            seen.setdefault(key, []).append((part, origin))
+    seen: dict[tuple[str, int, str], list[Blamed]] = {}
+    for one in blame(observation, app_packages):
+        if one.place is not None:
+            weights[one.place] += one.part.wall_ns
+            seen.setdefault(one.place, []).append(one)
     total = sum(weights.values()) or 1
-    return tuple(_share(seen[key], weight / total, observation) for key, weight in weights.most_common())
+    return tuple(_share(seen[place], weight / total) for place, weight in weights.most_common())
 
 
-def _share(seen: Sequence[tuple[Part, Origin]], share: float, observation: Observation) -> Share:
+def _share(seen: Sequence[Blamed], share: float) -> Share:
     """The origin as it was seen for the longest time; certain if some part is, since the time was then seen to pass there."""
-    longest = max(seen, key=lambda one: (one[1].exact, one[1].expression is not None, one[0].wall_ns))[1]
+    origins = [(one.origin, one.part.wall_ns) for one in seen if one.origin is not None]
+    longest = max(origins, key=lambda one: (one[0].exact, one[0].expression is not None, one[1]))[0]
     causes: Counter[Cause] = Counter()
-    for part, _ in seen:
-        causes[mechanism_of(part, observation)] += part.wall_ns
+    for one in seen:
+        causes[one.cause] += one.part.wall_ns
     return Share(longest, round(share, 4), len(seen), causes.most_common(1)[0][0])
+
+
+def headline_of(shares: Sequence[Share], cause: Cause) -> Origin | None:
+    """The heaviest of the lines that were held by this cause; the heaviest of all where none was."""
+    agreeing = [share.origin for share in shares if share.cause is cause]
+    return next(iter(agreeing), shares[0].origin if shares else None)
 
 
 def _origin(part: Part, observation: Observation, app_packages: Sequence[str]) -> Origin | None:
@@ -126,51 +157,44 @@ def _crowded(sample: Sample, observation: Observation) -> bool:
     return vitals is not None and (vitals.other_cpu_ns or 0) > CROWDED * sample.late_ns and sample.late_ns > 0
 
 
-def parts_at_top(observation: Observation, app_packages: Sequence[str] = ()) -> tuple[Part, ...]:
-    """The parts that stand at the heaviest origin; all of them where there is no origin."""
-    shares, parts = shares_of(observation, app_packages), parts_of(observation)
-    top = [part for part in parts if shares and _stands_at(part, shares[0].origin, app_packages, observation)]
-    return tuple(top) or parts
+def parts_at(observation: Observation, origin: Origin | None, app_packages: tuple[str, ...] = ()) -> tuple[Part, ...]:
+    """The parts that stand at an origin; all of them where there is none."""
+    parts = blame(observation, app_packages)
+    there = () if origin is None else tuple(one.part for one in parts if one.place == _place(origin))
+    return there or parts_of(observation)
 
 
-def heaviest_stack(observation: Observation, app_packages: Sequence[str] = ()) -> tuple[Frame, ...]:
-    """The stack that stands for most of the time at the heaviest origin, each frame with how long it lasted."""
+def heaviest_stack(observation: Observation, origin: Origin | None, app_packages: tuple[str, ...] = ()) -> tuple[Frame, ...]:
+    """The stack that stands for most of the time at an origin, each frame with how long it lasted."""
     parts = parts_of(observation)
     if not parts:
         return ()
-    chosen = max(parts_at_top(observation, app_packages), key=lambda part: part.wall_ns).sample
+    chosen = max(parts_at(observation, origin, app_packages), key=lambda part: part.wall_ns).sample
+    agreed = [_agreed(part.sample.stack, chosen.stack) for part in parts]
+    here = next(index for index, part in enumerate(parts) if part.sample is chosen)
     return tuple(
-        replace(frame, lasted=round(_lasted(chosen, depth, parts), 4)) for depth, frame in enumerate(chosen.stack)
+        replace(frame, lasted=round(_lasted(depth, agreed, here, parts), 4)) for depth, frame in enumerate(chosen.stack)
     )
 
 
-def _stands_at(part: Part, origin: Origin, app_packages: Sequence[str], observation: Observation) -> bool:
-    own = _origin(part, observation, app_packages)
-    return own is not None and (own.file, own.line, own.function) == (origin.file, origin.line, origin.function)
-
-
-def _lasted(chosen: Sample, depth: int, parts: Sequence[Part]) -> float:
-    """Share of the time, in a row around `chosen`, in which this code stood here with unchanged callers."""
+def _lasted(depth: int, agreed: Sequence[int], here: int, parts: Sequence[Part]) -> float:
+    """Share of the time, in a row around part `here`, in which this code stood at this depth with unchanged callers."""
+    first = last = here
+    while first > 0 and agreed[first - 1] > depth:
+        first -= 1
+    while last + 1 < len(parts) and agreed[last + 1] > depth:
+        last += 1
     total = sum(part.wall_ns for part in parts) or 1
-    longest = run = 0
-    holds_chosen = False
-    for part in parts:
-        if _same_until(part.sample.stack, chosen.stack, depth):
-            run += part.wall_ns
-            holds_chosen = holds_chosen or part.sample is chosen
-            longest = run if holds_chosen else longest
-        elif holds_chosen:
-            break
-        else:
-            run = 0
-    return longest / total
+    return sum(part.wall_ns for part in parts[first : last + 1]) / total
 
 
-def _same_until(stack: Sequence[Frame], other: Sequence[Frame], depth: int) -> bool:
-    """Whether two stacks agree down to `depth`: callers on the same line, and the same function there."""
-    if len(stack) <= depth or stack[depth].function != other[depth].function or stack[depth].file != other[depth].file:
-        return False
-    return all(
-        a.line == b.line and a.function == b.function and a.file == b.file
-        for a, b in zip(stack[:depth], other[:depth], strict=False)
-    )
+def _agreed(stack: Sequence[Frame], other: Sequence[Frame]) -> int:
+    """How many frames, from the outermost, two stacks share: the same function, with all its callers on the same line."""
+    for depth, (a, b) in enumerate(zip(stack, other, strict=False)):
+        if a is b:
+            continue
+        if a.function != b.function or a.file != b.file:
+            return depth
+        if a.line != b.line:
+            return depth + 1
+    return min(len(stack), len(other))

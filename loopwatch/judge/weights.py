@@ -1,12 +1,13 @@
 """How a stall's time divides: which part each sample stands for, and what the machine took."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from loopwatch.judge.names import in_subprocess, named_cause, starts_thread
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause
 
-__all__ = ["KEPT", "PROMPT_NS", "Part", "Weights", "held_ns", "overlap_ns", "parts_of", "waits_for_gil", "weigh"]
+__all__ = ["KEPT", "PROMPT_NS", "REMEMBERED", "Part", "Weights", "held_ns", "overlap_ns", "parts_of", "waits_for_gil", "weigh"]
 
 KEPT = 0.25
 """CPU of other threads, as a share of the time in which this one stood still, from which on they may have kept the GIL. Not 1:
@@ -14,6 +15,8 @@ they, too, may have had to wait for a core."""
 PROMPT_NS = 2_000_000
 """A watchdog that got the GIL this soon found it free."""
 
+REMEMBERED = 8
+"""Of how many observations what was worked out is kept: rules, shares and stack of one stall ask for the same things."""
 ENOUGH_INSIDE = 0.5
 """Clocks read inside the stall speak for it if they span this share of it; else those read around it must do."""
 
@@ -62,6 +65,7 @@ class Weights:
         return max(0, int(self.runnable_ns * (1 - min(1.0, self.gc_ns / max(1, self.duration_ns)))) - self.gil_ns)
 
 
+@lru_cache(REMEMBERED)
 def parts_of(observation: Observation) -> tuple[Part, ...]:
     """One part per sample; together they are the whole stall."""
     parts = []
@@ -88,6 +92,7 @@ def _part(before: Sample | None, sample: Sample, wall_ns: int) -> Part:
     return Part(sample, wall_ns, cpu, _grown(before.runqueue_ns, sample.runqueue_ns), other)
 
 
+@lru_cache(REMEMBERED)
 def weigh(observation: Observation) -> Weights:
     """Divide a stall's time, by clocks read inside it where they span enough of it, else by those read around it."""
     duration = observation.duration_ns

@@ -62,12 +62,25 @@ def test_machine_is_one_incident():
     assert fingerprint_of(Cause.GC, None, ()) != fingerprint_of(Cause.STARVED, None, ())
 
 
-def test_overload():
-    """Overload is told apart by its heaviest functions, in whatever order they come."""
-    one, two = share(0.6, "one"), share(0.4, "two")
-    fingerprints = [fingerprint_of(Cause.OVERLOAD, None, shares) for shares in ((one, two), (two, one), (one,))]
+def test_computing():
+    """A computation is one incident, at whichever of its calls or comprehensions a sample found it."""
+    found = [
+        of("total", cause=Cause.PYTHON, call=None),
+        of("total", cause=Cause.PYTHON, call="shop.tax"),
+        of("total.<locals>.<genexpr>", cause=Cause.PYTHON, call=None),
+        of("total.<locals>.<genexpr>.<locals>.<listcomp>", cause=Cause.PYTHON, call="builtins.round"),
+    ]
 
-    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+    assert len(set(found)) == 1
+    assert of("total.<locals>.<lambda>", cause=Cause.PYTHON) != found[0]
+
+
+def test_overload():
+    """Overload is told apart by the function that took most of it, if there is one."""
+    most, half, third = share(0.9, "one"), share(0.4, "two"), share(0.3, "three")
+    of_shares = [fingerprint_of(Cause.OVERLOAD, None, shares) for shares in ((most, third), (half, third), (third, third))]
+
+    assert of_shares[0] != of_shares[1] == of_shares[2]
 
 
 def test_any_name():

@@ -1,12 +1,12 @@
 """Which of the user's lines blocked, and how sure is that?"""
 
 import pytest
-from facts import frame, functions, library, observation, sample, vitals
+from facts import frame, functions, library, observation, origin, sample, vitals
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwatch.judge.origin import heaviest_stack, shares_of, user_frame
-from loopwatch.records import Spot
+from loopwatch.judge.origin import headline_of, heaviest_stack, shares_of, user_frame
+from loopwatch.records import Cause, Share, Spot
 
 ASYNCIO = library("asyncio.events.Handle._run", kind="stdlib")
 HANDLER = frame("handler", 10)
@@ -196,15 +196,38 @@ def test_shares_sum_to_one(steps):
     assert sum(share.samples for share in shares) == len(seen)
 
 
+# ── the headline ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_headline_agrees_with_the_cause():
+    """The line is one that was held by the cause at hand; the heaviest of all only where none was."""
+    shares = (
+        Share(origin("hash"), 0.4, 1, Cause.NATIVE),
+        Share(origin("tax"), 0.35, 1, Cause.PYTHON),
+        Share(origin("sum"), 0.25, 1, Cause.PYTHON),
+    )
+
+    chosen = [headline_of(shares, cause) for cause in (Cause.NATIVE, Cause.PYTHON, Cause.LOCK)]
+
+    assert [origin.function for origin in chosen] == ["hash", "tax", "hash"]
+    assert headline_of((), Cause.PYTHON) is None
+
+
 # ── the stack ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def stack_of(seen):
+    """The stack that is shown for the heaviest origin."""
+    shares = shares_of(seen)
+    return heaviest_stack(seen, shares[0].origin if shares else None)
 
 
 def test_heaviest_stack():
     """The stack that is shown is one of the heaviest origin's, not the last."""
     seen = observation(sample(300, HANDLER, REPOSITORY), sample(400, frame("other")))
 
-    assert functions(heaviest_stack(seen)) == ["handler", "find"]
-    assert heaviest_stack(observation()) == ()
+    assert functions(stack_of(seen)) == ["handler", "find"]
+    assert stack_of(observation()) == ()
 
 
 def test_lasted():
@@ -212,7 +235,7 @@ def test_lasted():
     leaves = [library(f"yaml.scan{number}") for number in range(4)]
     seen = observation(*(sample(100 * n, HANDLER, library("yaml.load"), leaf) for n, leaf in enumerate(leaves, 1)))
 
-    assert [one.lasted for one in heaviest_stack(seen)] == [1.0, 1.0, 0.25]
+    assert [one.lasted for one in stack_of(seen)] == [1.0, 1.0, 0.25]
 
 
 def test_lasted_ends_with_the_caller():
@@ -224,7 +247,7 @@ def test_lasted_ends_with_the_caller():
         duration_ms=400,
     )
 
-    stack = heaviest_stack(seen)
+    stack = stack_of(seen)
 
     assert stack[0].lasted == 1.0
     assert stack[1].lasted == 0.5
@@ -235,4 +258,4 @@ def test_lasted_is_in_a_row():
     here, away = (HANDLER, REPOSITORY), (HANDLER, frame("other"))
     seen = observation(sample(100, *here), sample(200, *away), sample(400, *here), duration_ms=400)
 
-    assert [one.lasted for one in heaviest_stack(seen)] == [1.0, 0.5]
+    assert [one.lasted for one in stack_of(seen)] == [1.0, 0.5]

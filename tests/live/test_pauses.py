@@ -43,7 +43,7 @@ async def main():
     while not told.done():
         if sys.argv[2] == "busy":
             loops.spin(0.005)
-        await asyncio.sleep(0 if sys.argv[2] == "busy" else 0.02)
+        await asyncio.sleep(0.001 if sys.argv[2] == "busy" else 0.02)
     loops.block()
     await asyncio.sleep(0.01)
 
