@@ -164,7 +164,9 @@ def parts_at(observation: Observation, origin: Origin | None, app_packages: tupl
     return there or parts_of(observation)
 
 
-def heaviest_stack(observation: Observation, origin: Origin | None, app_packages: tuple[str, ...] = ()) -> tuple[Frame, ...]:
+def heaviest_stack(
+    observation: Observation, origin: Origin | None, app_packages: tuple[str, ...] = ()
+) -> tuple[Frame, ...]:
     """The stack that stands for most of the time at an origin, each frame with how long it lasted."""
     parts = parts_of(observation)
     if not parts:

@@ -7,7 +7,18 @@ from loopwatch.judge.names import in_subprocess, named_cause, starts_thread
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause
 
-__all__ = ["KEPT", "PROMPT_NS", "REMEMBERED", "Part", "Weights", "held_ns", "overlap_ns", "parts_of", "waits_for_gil", "weigh"]
+__all__ = [
+    "KEPT",
+    "PROMPT_NS",
+    "REMEMBERED",
+    "Part",
+    "Weights",
+    "held_ns",
+    "overlap_ns",
+    "parts_of",
+    "waits_for_gil",
+    "weigh",
+]
 
 KEPT = 0.25
 """CPU of other threads, as a share of the time in which this one stood still, from which on they may have kept the GIL. Not 1:

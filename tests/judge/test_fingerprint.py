@@ -78,7 +78,9 @@ def test_computing():
 def test_overload():
     """Overload is told apart by the function that took most of it, if there is one."""
     most, half, third = share(0.9, "one"), share(0.4, "two"), share(0.3, "three")
-    of_shares = [fingerprint_of(Cause.OVERLOAD, None, shares) for shares in ((most, third), (half, third), (third, third))]
+    of_shares = [
+        fingerprint_of(Cause.OVERLOAD, None, shares) for shares in ((most, third), (half, third), (third, third))
+    ]
 
     assert of_shares[0] != of_shares[1] == of_shares[2]
 

@@ -209,7 +209,8 @@ def test_full_queue() -> None:
         while watch.outlets[0].queue.dropped < 5:
             for _ in range(100):
                 loops.spin(0.002)
-                await asyncio.sleep(0.0005)  # really waits: a thread that gives up the GIL for an instant keeps others out
+                # A real wait: a thread that gives up the GIL for an instant only keeps the others out.
+                await asyncio.sleep(0.0005)
 
     with loopwatch.watching(threshold_ms=1, sinks=[stuck], keep=20) as watch:
         loops.run("asyncio", asyncio.wait_for(stall_on(watch), 60))
