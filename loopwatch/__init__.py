@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from loopwatch.records import (
         Cause,
         Frame,
+        Holder,
         Incident,
         LoopInfo,
         LoopStats,
@@ -31,7 +32,19 @@ _HOMES = {
     "loopwatch.allowing": ("allow",),
     "loopwatch.errors": ("LoopwatchError", "SettingError"),
     "loopwatch.records": (
-        *("Cause", "Frame", "Incident", "LoopInfo", "LoopStats", "Origin", "RequestInfo", "Share", "Stall", "Waiting"),
+        *(
+            "Cause",
+            "Frame",
+            "Holder",
+            "Incident",
+            "LoopInfo",
+            "LoopStats",
+            "Origin",
+            "RequestInfo",
+            "Share",
+            "Stall",
+            "Waiting",
+        ),
     ),
     "loopwatch.watch": ("Watch", "disable", "enable", "watching"),
 }
@@ -40,6 +53,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Cause",
     "Frame",
+    "Holder",
     "Incident",
     "LoopInfo",
     "LoopStats",

@@ -10,11 +10,10 @@ import atexit
 import contextlib
 import os
 import secrets
+import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from loopwatch.attach import Attachment
@@ -25,13 +24,13 @@ from loopwatch.observations import Observation
 from loopwatch.probes import allowances
 from loopwatch.probes.code import Resolver
 from loopwatch.probes.garbage import GarbageProbe
+from loopwatch.probes.holders import HolderProbe
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture
 from loopwatch.probes.threads import ThreadProbe
-from loopwatch.records import Frame
 from loopwatch.schedule import Limits, limits_of
 from loopwatch.settings import Settings
-from loopwatch.watchdog import Watchdog, Watched, stall_ids
+from loopwatch.watchdog import Watchdog, WatchdogThread, Watched, stall_ids
 
 __all__ = ["ENGINE", "Engine", "Subscriber"]
 
@@ -57,7 +56,8 @@ class Engine:
     """Watches loops for as long as somebody subscribes. One per process: `ENGINE`."""
 
     def __init__(self) -> None:
-        self._registered_fork_hook = False
+        if hasattr(os, "register_at_fork"):  # it cannot be taken back; without subscribers it only renews what is here
+            os.register_at_fork(after_in_child=self._after_fork)
         self._subscribers: tuple[Subscriber, ...] = ()
         self._attachment: Attachment | None = None
         self._fresh()
@@ -65,31 +65,33 @@ class Engine:
     def _fresh(self) -> None:
         """State that belongs to this process only."""
         self._lock = threading.RLock()
+        self.enabling = threading.Lock()
+        """Held while the process-wide watch is made or ended. Here, since a fork's child needs a new one."""
         self._ending = False
         self._pid = os.getpid()
-        self._bell: SimpleQueue[tuple[int, Callable[[], None] | None]] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._native_id: int | None = None
         self._resolver = Resolver()
         self._delivery = Queue("loopwatch-delivery", self._deliver)
         self._garbage = GarbageProbe()
         self._machine = MachineProbe()
         self._failures_said: set[str] = set()
+        self._finalizer: Any = None
         self.watchdog = Watchdog(
             clock=SystemClock(),
             limits=Limits(),
             emit=self._emit,
             garbage=self._garbage,
             machine=self._machine,
+            holders=HolderProbe(),
             allowances=allowances.within,
             stall_ids=stall_ids(secrets.token_hex(5) + "-"),
             report_failure=self._failed,
         )
+        self._thread = WatchdogThread(self.watchdog)
         self.loops = Loops(
             self.watchdog,
             lambda: bool(self._subscribers) and not self._ending,
             self._start_threads,
-            self._look_now,
+            self._thread.ring,
             self._loop_went,
             self._failed,
         )
@@ -104,7 +106,7 @@ class Engine:
             self._apply_limits()
             if first:
                 self._install()
-            elif self._thread is not None:
+            elif self._thread.running:
                 self._start_threads()  # those of its sinks
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
@@ -129,13 +131,9 @@ class Engine:
         self.watchdog.limits = limits
         for watched in self.watchdog.watched:
             watched.heartbeat.limit_ns = limits.threshold_ns
-        self._ring(_nothing)
+        self._thread.ring()
 
     def _install(self) -> None:
-        if not self._registered_fork_hook:  # it cannot be taken back; without subscribers it does nothing
-            self._registered_fork_hook = True
-            if hasattr(os, "register_at_fork"):
-                os.register_at_fork(after_in_child=self._after_fork)
         self._garbage.install()
         self._attachment = Attachment(self._loop_starts, self._loop_stopped, self._loop_closes)
         self._attachment.install()
@@ -144,6 +142,9 @@ class Engine:
 
     def _uninstall(self) -> None:
         atexit.unregister(self._at_exit)
+        if self._finalizer is not None:
+            self._finalizer.cancel()
+            self._finalizer = None
         # The loops were given up before: it is the wrapper around `close` that keeps a loop alive while it is looked at.
         if self._attachment is not None:
             self._attachment.uninstall()
@@ -165,17 +166,10 @@ class Engine:
     def _loop_closes(self, loop: Any) -> None:
         self.loops.closing(loop)
 
-    def _look_now(self) -> None:
-        self._ring(_nothing)
-
     def _loop_went(self, watched: Watched) -> None:
-        self._ring(lambda: self.watchdog.close(watched))
+        self._thread.ring(lambda: self.watchdog.close(watched))
 
-    def _ring(self, command: Callable[[], None] | None) -> None:
-        """Have the watchdog look at once and then carry out a command; None: it ends."""
-        self._bell.put((time.monotonic_ns(), command))
-
-    # ── the watchdog thread ─────────────────────────────────────────────────────────────────────────────────────
+    # ── threads ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _start_threads(self) -> None:
         with self._lock:
@@ -185,36 +179,11 @@ class Engine:
                 # waiting: a thread that is just starting would compete with the watchdog for the GIL.
                 if not queue.running and queue.start():
                     queue.join(time.monotonic() + START_PATIENCE_S)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._watch_loops, name="loopwatch-watchdog", daemon=True)
-                self._thread.start()
-                looked = threading.Event()
-                self._ring(looked.set)
-                looked.wait(START_PATIENCE_S)
-
-    def _watch_loops(self) -> None:
-        bell, look = self._bell, self.watchdog.look
-        self._native_id = threading.get_native_id()
-        due = time.monotonic_ns()
-        while True:
-            try:
-                rung_ns, command = bell.get(
-                    timeout=max(0.0, (due - time.monotonic_ns()) / 1e9) if self.watchdog.watched else None
-                )
-            except Empty:
-                due = look(due)
-                continue
-            if command is None:
-                return
-            due = look(rung_ns)
-            command()
+            self._thread.start()
+            self._finish_as_a_child()
 
     def _stop_threads(self) -> None:
-        with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None and thread is not threading.current_thread():
-            self._ring(None)
-            thread.join(1.0)
+        self._thread.stop()
         self._delivery.stop(1.0)
         self._machine.close()
 
@@ -236,11 +205,12 @@ class Engine:
             self._failed(f"judging a stall: {error!r}")
 
     def _resolved(self, observation: Observation, captures: tuple[Capture, ...]) -> Observation:
-        pairs = zip(observation.samples, captures, strict=True)
-        return replace(observation, samples=tuple(replace(sample, stack=self._stack(taken)) for sample, taken in pairs))
-
-    def _stack(self, taken: Capture) -> tuple[Frame, ...]:
-        return tuple(self._resolver.frame(code, offset, module) for code, offset, module in reversed(taken.points))
+        stacks = iter([self._resolver.stack(taken.points) for taken in captures])
+        return replace(
+            observation,
+            samples=tuple(replace(sample, stack=next(stacks)) for sample in observation.samples),
+            holds=tuple(replace(hold, stack=next(stacks)) for hold in observation.holds),
+        )
 
     def _failed(self, what: str) -> None:
         """Say once what part of loopwatch failed; on the delivery thread, since saying it is I/O."""
@@ -253,16 +223,23 @@ class Engine:
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was observed so far has reached the sinks; False if it takes longer."""
         deadline = time.monotonic() + timeout_s
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread() and thread.is_alive():
-            looked = threading.Event()
-            self._ring(looked.set)
-            if not looked.wait(timeout_s):
-                return False
+        if not self._thread.wait(timeout_s):
+            return False
         if not self._delivery.join(deadline):
             return False
         outlets = [outlet for subscriber in self._subscribers for outlet in subscriber.outlets]
         return all(outlet.queue.join(deadline) for outlet in outlets)
+
+    def _finish_as_a_child(self) -> None:
+        """A process that multiprocessing has forked leaves by `os._exit`, past `atexit` (Lib/multiprocessing/popen_fork.py)."""
+        process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+        if (
+            self._finalizer is None
+            and process is not None
+            and util is not None
+            and process.parent_process() is not None
+        ):
+            self._finalizer = util.Finalize(None, self._at_exit, exitpriority=0)
 
     def _at_exit(self) -> None:
         self.flush(EXIT_PATIENCE_S)
@@ -291,7 +268,7 @@ class Engine:
     def own_cpu_ns(self) -> int | None:
         """CPU time of the watchdog and delivery threads so far."""
         total = 0
-        for native_id in (self._native_id, self._delivery.native_id):
+        for native_id in (self._thread.native_id, self._delivery.native_id):
             if native_id is not None:
                 used = ThreadProbe.cpu_of(native_id)
                 if used is None:
@@ -303,10 +280,6 @@ class Engine:
     def dropped(self) -> int:
         """Stalls that the delivery queue could not take."""
         return self._delivery.dropped
-
-
-def _nothing() -> None:
-    """A ring of the bell that only means: look now."""
 
 
 ENGINE = Engine()

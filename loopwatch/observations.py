@@ -11,6 +11,7 @@ from loopwatch.records import Cause, Frame, LoopInfo, RequestInfo, Waiting
 __all__ = [
     "Allowance",
     "Collection",
+    "Hold",
     "Observation",
     "Reading",
     "Sample",
@@ -116,6 +117,21 @@ class Vitals:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """One wait of the watchdog for the GIL, and a thread that may have kept it: of those that burned most CPU."""
+
+    at_ns: int
+    """When the watchdog got the GIL."""
+    late_ns: int
+    """For how long it had waited."""
+    thread: str
+    native_id: int
+    cpu_ns: int
+    """What the thread had burned; it may have begun before the watchdog waited."""
+    stack: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Allowance:
     """A stretch of time in which a task (or a callback) said that blocking is expected."""
 
@@ -149,6 +165,8 @@ class Observation:
     samples: tuple[Sample, ...] = ()
     vitals: Vitals | None = None
     collections: tuple[Collection, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    """By threads other than the loop's own, in order of time."""
     allowances: tuple[Allowance, ...] = ()
     stopped_ns: int = 0
     """For how much of it the whole process stood still (a signal, a debugger)."""

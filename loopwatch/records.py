@@ -11,6 +11,7 @@ from enum import StrEnum
 __all__ = [
     "Cause",
     "Frame",
+    "Holder",
     "Incident",
     "LoopInfo",
     "LoopStats",
@@ -179,6 +180,18 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """The thread that kept the loop from what it needed."""
+
+    thread: str
+    """Its name."""
+    native_id: int
+    """The kernel's thread id."""
+    stack: tuple[Frame, ...]
+    """Where it stood when the watchdog got in, outermost first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stall:
     """One stall as it is reported."""
 
@@ -199,7 +212,7 @@ class Stall:
     confidence: float
     """0 to 1: of the cause."""
     origin: Origin | None
-    """None where no line can be named."""
+    """None where no line can be named. Cause `gil`: the line on which the other thread kept it."""
     shares: tuple[Share, ...]
     """Every origin that took part, largest first."""
     stack: tuple[Frame, ...]
@@ -215,6 +228,8 @@ class Stall:
     """structlog's contextvars of the blocked task (Python 3.12+)."""
     allowed: str | None = None
     """The reason, where `loopwatch.allow` covers this stall; such a stall is counted and not reported."""
+    holder: Holder | None = None
+    """Cause `gil`: the thread that kept the GIL; None where it could not be told."""
     suppressed_count: int = 0
     """How many stalls with this fingerprint were held back since the last record."""
     suppressed_ms: float = 0.0

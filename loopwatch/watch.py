@@ -103,7 +103,7 @@ class Watch:
         self._closed = True
         ENGINE.flush(1.0)
         ENGINE.unsubscribe(self)
-        with _enabling:
+        with ENGINE.enabling:
             for kind in [kind for kind, watch in _enabled.items() if watch is self]:
                 del _enabled[kind]
 
@@ -165,7 +165,6 @@ def _outlet(sink: str | Sink) -> Outlet:
 
 # ── the module's own functions ──────────────────────────────────────────────────────────────────────────────────
 
-_enabling = threading.Lock()
 _enabled: dict[str, Watch] = {}
 """The process-wide watches: of the program ("enable") and of a launcher ("auto"). The former never fails because of the latter."""
 
@@ -187,7 +186,7 @@ def enable(**settings: Any) -> Watch:
 def enable_as(kind: str, settings: dict[str, Any]) -> Watch:
     """`enable` on behalf of the program ("enable") or of a launcher ("auto")."""
     wanted = resolve(settings)
-    with _enabling:
+    with ENGINE.enabling:
         present = _enabled.get(kind)
         if present is None:
             present = _enabled[kind] = Watch(wanted)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from loopwatch.observations import Allowance, Collection, Observation, Sample, Syscall, Vitals
+from loopwatch.observations import Allowance, Collection, Hold, Observation, Sample, Syscall, Vitals
 from loopwatch.records import Cause, Frame, LoopInfo, Origin, RequestInfo, Share, Stall, Waiting
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "call",
     "collection",
     "frame",
+    "hold",
     "library",
     "observation",
     "ongoing",
@@ -131,6 +132,13 @@ def vitals(
 def collection(from_ms: float, to_ms: float) -> Collection:
     """A full collection by the garbage collector."""
     return Collection(at_ns(from_ms), at_ns(to_ms), generation=2, collected=1000)
+
+
+def hold(
+    at_ms: float, late_ms: float, thread: str = "reports", *stack: Frame, cpu_ms: float = 0, native_id: int = 88
+) -> Hold:
+    """A wait of the watchdog for the GIL, and a thread that may have kept it."""
+    return Hold(at_ns(at_ms), ns(late_ms), thread, native_id, ns(cpu_ms), stack or (frame("render", 20),))
 
 
 def allowance(from_ms: float, to_ms: float | None = None, **fields: Any) -> Allowance:

@@ -18,7 +18,8 @@ from benchmarks.overhead.report import Check, Report, finish, options, plus_minu
 from benchmarks.pairs import Estimate, bootstrap, ratios
 
 BACKENDS = ("uvloop", "asyncio")
-SIDES = {"without": "without", "without again": "without", "loopwatch": "loopwatch"}
+SIDES = {"one thread": "one thread", "without": "without", "without again": "without", "loopwatch": "loopwatch"}
+"""All but the first have a second thread, as a server has from its first plain `def` endpoint on (see `park_a_thread`)."""
 LEAST_RPS_RATIO = 0.99
 """DESIGN section 6."""
 WARM_UP_S = 1.0

@@ -15,6 +15,7 @@ Guarantees:
 """
 
 import ctypes
+import os
 import sys
 import time
 from collections import deque
@@ -107,7 +108,8 @@ class LibuvHeartbeat:
     def detach(self) -> None:
         self._detached = True
         deadline = time.monotonic() + DETACH_PATIENCE_S
-        while self._reading and time.monotonic() < deadline:
+        # A fork copies `_reading` but not the thread that would clear it.
+        while self._reading and os.getpid() == self.info.pid and time.monotonic() < deadline:
             time.sleep(0.0001)
         ended = time.monotonic_ns()
         count, clock_ns = self._raw(self._loop_side)

@@ -6,14 +6,14 @@ from loopwatch.judge.advice import advise
 from loopwatch.judge.allowed import excuse
 from loopwatch.judge.cause import RULES, Rule, verdict_of
 from loopwatch.judge.fingerprint import fingerprint_of
-from loopwatch.judge.origin import headline_of, heaviest_stack, parts_at, shares_of
-from loopwatch.judge.weights import weigh
+from loopwatch.judge.origin import headline_of, heaviest_stack, holder_origin, parts_at, shares_of
+from loopwatch.judge.weights import kept_by, weigh
 from loopwatch.observations import Observation, Sample
-from loopwatch.records import Cause, Origin, RequestInfo, Stall
+from loopwatch.records import Cause, Holder, Origin, RequestInfo, Stall
 
 __all__ = ["judge"]
 
-NO_LINE = frozenset({Cause.STARVED, Cause.SUSPENDED, Cause.GC, Cause.GIL, Cause.OVERLOAD})
+NO_LINE = frozenset({Cause.STARVED, Cause.SUSPENDED, Cause.GC, Cause.OVERLOAD})
 """Causes that are no single line's fault; `shares` still tells what was running."""
 
 
@@ -34,8 +34,7 @@ def judge(
     verdict = verdict_of(observation, rules)
     shares = shares_of(observation, app_packages)
     headline = headline_of(shares, verdict.cause)
-    # No line is blamed for what the machine, the collector or another thread did.
-    origin = headline if headline and (verdict.cause not in NO_LINE or _asked_for(headline)) else None
+    origin = _blamed(verdict.cause, headline, observation, app_packages)
     blamed = [part.sample for part in parts_at(observation, headline, app_packages)]
     return Stall(
         id=observation.id,
@@ -60,7 +59,22 @@ def judge(
         fingerprint=fingerprint_of(verdict.cause, origin, shares),
         context=blamed[-1].context if blamed else (),
         allowed=excuse(observation, threshold_ms),
+        holder=_holder(observation) if verdict.cause is Cause.GIL else None,
     )
+
+
+def _blamed(
+    cause: Cause, headline: Origin | None, observation: Observation, app_packages: tuple[str, ...]
+) -> Origin | None:
+    """No line of the loop's is blamed for what the machine, the collector or another thread did."""
+    if cause is Cause.GIL:
+        return holder_origin(observation, app_packages)
+    return headline if headline and (cause not in NO_LINE or _asked_for(headline)) else None
+
+
+def _holder(observation: Observation) -> Holder | None:
+    hold = kept_by(observation)
+    return None if hold is None else Holder(hold.thread, hold.native_id, hold.stack)
 
 
 def _asked_for(origin: Origin) -> bool:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from loopwatch.judge.mechanism import LATE_SWITCHES, mechanisms_of
-from loopwatch.judge.weights import Weights, parts_of, weigh
+from loopwatch.judge.weights import Weights, kept_by, parts_of, weigh
 from loopwatch.observations import Observation, Sample, Verdict
 from loopwatch.records import Cause
 
@@ -80,11 +80,14 @@ def foreign_gil(observation: Observation) -> Verdict | None:
     if weights.gil_ns < MOST * weights.duration_ns:
         return None
     what = "was due to wake" if observation.waited else "was ready"
+    hold = kept_by(observation)
+    who = f"thread {hold.thread!r}" if hold is not None else "another thread"
+    sure = 0.9 if hold is not None and observation.exact else 0.7
     return Verdict(
         Cause.GIL,
-        f"the loop {what}, but other threads burned {_ms(weights.other_cpu_ns or 0)} of CPU and kept the GIL for up to "
-        f"{_ms(weights.gil_ns)} of {_ms(weights.duration_ns)}; the loop's thread ran for {_ms(weights.cpu_ns or 0)}",
-        0.8 if observation.exact else 0.7,
+        f"the loop {what}, but {who} kept the GIL for up to {_ms(weights.gil_ns)} of {_ms(weights.duration_ns)}; "
+        f"other threads burned {_ms(weights.other_cpu_ns or 0)} of CPU, the loop's thread {_ms(weights.cpu_ns or 0)}",
+        sure,
     )
 
 
@@ -166,7 +169,9 @@ def _sentence(cause: Cause, weights: Weights, agreeing: int, observation: Observ
         if cause is Cause.NATIVE and weights.late_ns > LATE_SWITCHES * observation.switch_interval_ns
         else ""
     )
-    return f"{clock}; {agreeing} of {len(observation.samples)} samples say {cause.value}{call}{late}"
+    hold = kept_by(observation) if cause is Cause.GIL else None
+    holder = f"; thread {hold.thread!r} kept it" if hold is not None else ""
+    return f"{clock}; {agreeing} of {len(observation.samples)} samples say {cause.value}{call}{late}{holder}"
 
 
 def _confidence(cause: Cause, weights: Weights) -> float:

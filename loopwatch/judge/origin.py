@@ -7,11 +7,11 @@ from functools import lru_cache
 
 from loopwatch.judge.mechanism import LATE_SWITCHES, mechanisms_of
 from loopwatch.judge.names import enclosing, is_quick
-from loopwatch.judge.weights import REMEMBERED, Part, held_ns, parts_of
+from loopwatch.judge.weights import REMEMBERED, Part, held_ns, kept_by, parts_of
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause, Frame, Origin, Share, Spot
 
-__all__ = ["headline_of", "heaviest_stack", "parts_at", "shares_of", "user_frame"]
+__all__ = ["headline_of", "heaviest_stack", "holder_origin", "parts_at", "shares_of", "user_frame"]
 
 PLUMBING = ("asyncio", "uvloop")
 CROWDED = 0.2
@@ -69,6 +69,23 @@ def headline_of(shares: Sequence[Share], cause: Cause) -> Origin | None:
     """The heaviest of the lines that were held by this cause; the heaviest of all where none was."""
     agreeing = [share.origin for share in shares if share.cause is cause]
     return next(iter(agreeing), shares[0].origin if shares else None)
+
+
+def holder_origin(observation: Observation, app_packages: tuple[str, ...] = ()) -> Origin | None:
+    """The line on which another thread kept the GIL; None where none was seen to, or the thread had moved on already."""
+    hold = kept_by(observation)
+    if hold is None:
+        return None
+    seen = Sample(hold.at_ns, hold.late_ns, hold.stack)
+    # The clocks of the stall are the loop's own: they say nothing of this thread.
+    part = Part(seen, hold.late_ns, hold.cpu_ns, None, None)
+    origin = _origin(part, replace(observation, vitals=None), app_packages)
+    index = user_frame(hold.stack, app_packages)
+    if origin is None or index is None or hold.stack[index].kind == "stdlib":
+        return None  # a pool's worker that has finished its work
+    # After one long hold the loop may have got the GIL before the watchdog, and the holder gone on meanwhile.
+    sure = origin.exact and hold.late_ns <= LATE_SWITCHES * observation.switch_interval_ns
+    return origin if sure else replace(origin, exact=False, candidates=origin.candidates or (origin.line,))
 
 
 def _origin(part: Part, observation: Observation, app_packages: Sequence[str]) -> Origin | None:

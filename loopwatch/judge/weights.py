@@ -1,10 +1,11 @@
 """How a stall's time divides: which part each sample stands for, and what the machine took."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from loopwatch.judge.names import in_subprocess, named_cause, starts_thread
-from loopwatch.observations import Observation, Sample
+from loopwatch.observations import Hold, Observation, Sample
 from loopwatch.records import Cause
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Part",
     "Weights",
     "held_ns",
+    "kept_by",
     "overlap_ns",
     "parts_of",
     "waits_for_gil",
@@ -23,6 +25,8 @@ __all__ = [
 KEPT = 0.25
 """CPU of other threads, as a share of the time in which this one stood still, from which on they may have kept the GIL. Not 1:
 they, too, may have had to wait for a core."""
+ALONE = 0.5
+"""A watchdog that was kept out for this share of the wait is evidence enough by itself."""
 PROMPT_NS = 2_000_000
 """A watchdog that got the GIL this soon found it free."""
 
@@ -138,7 +142,27 @@ def _gil_ns(weights: Weights, observation: Observation) -> int:
         parts = parts_of(observation)
         eligible = sum(part.wall_ns for part in parts if waits_for_gil(part.sample))
         idle = min(idle, eligible)
+        if weights.late_ns < ALONE * idle and kept_by(observation) is None:
+            return 0  # others computed, but no thread of Python's that could have kept it
     return idle if weights.other_cpu_ns >= KEPT * idle else 0
+
+
+@lru_cache(REMEMBERED)
+def kept_by(observation: Observation) -> Hold | None:
+    """The longest hold of the thread that kept the GIL for most of the time; None: nobody was seen to."""
+    looks: dict[int, Hold] = {}
+    for hold in observation.holds:
+        there = looks.get(hold.at_ns)
+        if there is None or hold.cpu_ns > there.cpu_ns:
+            looks[hold.at_ns] = hold
+    held: Counter[int] = Counter()
+    for hold in looks.values():
+        if hold.cpu_ns >= KEPT * hold.late_ns:
+            held[hold.native_id] += overlap_ns(hold.at_ns - hold.late_ns, hold.at_ns, observation)
+    if not held:
+        return None
+    heaviest, _ = held.most_common(1)[0]
+    return max((one for one in looks.values() if one.native_id == heaviest), key=lambda one: one.late_ns)
 
 
 def waits_for_gil(sample: Sample) -> bool:

@@ -14,7 +14,7 @@ import dis
 import linecache
 import sys
 import tokenize  # noqa: F401 - what linecache imports when it first needs it: a fork meanwhile would lock the import for good
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from types import CodeType, ModuleType
@@ -55,6 +55,10 @@ class Resolver:
 
     def __init__(self) -> None:
         self._cache: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
+
+    def stack(self, points: Iterable[tuple[CodeType, int, str | None]]) -> tuple[Frame, ...]:
+        """The frames of a walked stack, which comes innermost first; outermost first."""
+        return tuple(self.frame(code, offset, module) for code, offset, module in points)[::-1]
 
     def frame(self, code: CodeType, offset: int, module: str | None) -> Frame:
         """The frame that stood at `offset` (bytes, as `f_lasti` gives it) of `code`."""

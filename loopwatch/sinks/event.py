@@ -47,7 +47,11 @@ def fields_of(stall: Stall) -> dict[str, Any]:
         "pid": stall.loop.pid,
     }
     if not stall.ongoing:
-        fields["stack"] = [f"{frame.file}:{frame.line} {frame.function}" for frame in stall.stack]
+        # Of the thread that is to blame: where another one kept the GIL, the loop's own stack tells nothing.
+        stack = stall.holder.stack if stall.holder is not None else stall.stack
+        fields["stack"] = [f"{frame.file}:{frame.line} {frame.function}" for frame in stack]
+    if stall.holder is not None:
+        fields["holder"] = stall.holder.thread
     if stall.suppressed_count:
         fields["suppressed_count"] = stall.suppressed_count
         fields["suppressed_ms"] = round(stall.suppressed_ms, 1)

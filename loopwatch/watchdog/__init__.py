@@ -2,5 +2,6 @@
 
 from loopwatch.watchdog.looking import Watchdog, stall_ids
 from loopwatch.watchdog.notes import Watched
+from loopwatch.watchdog.thread import WatchdogThread
 
-__all__ = ["Watchdog", "Watched", "stall_ids"]
+__all__ = ["Watchdog", "WatchdogThread", "Watched", "stall_ids"]

@@ -16,20 +16,31 @@ from dataclasses import replace
 from types import FrameType
 
 from loopwatch.clocks import Clock
-from loopwatch.observations import Allowance, Observation, Reading, Sample, Syscall, Turn
+from loopwatch.observations import Hold, Observation, Reading, Turn
 from loopwatch.probes.garbage import GarbageProbe
+from loopwatch.probes.holders import HolderProbe
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture, capture
 from loopwatch.probes.tasks import current_task, requests_in_flight
 from loopwatch.schedule import Limits, next_announcement, next_sample_age
-from loopwatch.watchdog.missed import Pulse, kept_waiting, late_within, slept_through, stood_still, stopped_within
-from loopwatch.watchdog.notes import Look, Mark, Pending, Watched, base_mark, vitals_between
+from loopwatch.watchdog.facts import AllowancesWithin, Facts
+from loopwatch.watchdog.missed import (
+    Pulse,
+    holds_within,
+    kept_waiting,
+    late_within,
+    slept_through,
+    stood_still,
+    stopped_within,
+)
+from loopwatch.watchdog.notes import Look, Mark, Pending, Watched, base_mark
 
 __all__ = ["Watchdog", "stall_ids"]
 
 LATE_WINDOWS = 32
+MAX_HOLDS = 64
 Emit = Callable[[Observation, tuple[Capture, ...]], None]
-AllowancesWithin = Callable[[int, int, int], tuple[Allowance, ...]]
+"""Takes a stall and its stacks: of its samples, then of its holds."""
 
 
 class Watchdog:
@@ -42,6 +53,7 @@ class Watchdog:
         emit: Emit,
         garbage: GarbageProbe,
         machine: MachineProbe,
+        holders: HolderProbe,
         allowances: AllowancesWithin,
         stall_ids: Iterable[str],
         report_failure: Callable[[str], None],
@@ -53,15 +65,16 @@ class Watchdog:
         self.samples = 0
         self._clock = clock
         self._emit = emit
-        self._garbage = garbage
         self._machine = machine
-        self._allowances = allowances
+        self._holders = holders
+        self._facts = Facts(clock, garbage, machine, allowances)
         self._ids = iter(stall_ids)
         self._report_failure = report_failure
         self._frames = frames
         self._late: deque[tuple[int, int]] = deque(maxlen=LATE_WINDOWS)
         self._next_grid_ns = 0
         self._stopped: deque[tuple[int, int]] = deque(maxlen=LATE_WINDOWS)
+        self._holds: deque[tuple[Hold, Capture]] = deque(maxlen=MAX_HOLDS)
         self._pulse: Pulse | None = None
 
     # ── one look ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -85,6 +98,7 @@ class Watchdog:
                 self._give_up(watched, error)
         if on_grid:
             self._next_grid_ns = self._clock.now_ns() + self.limits.idle_ns
+            self._holders.note()
         return self._next_look()
 
     def _see(self, due_ns: int) -> list[tuple[Watched, Look]]:
@@ -99,9 +113,18 @@ class Watchdog:
                 seen.append((watched, self._look_at(watched, frames, now, due_ns)))
             except Exception as error:  # noqa: BLE001
                 self._give_up(watched, error)
+        self._note_holders(frames, now, due_ns)
         # Our own frame is among them and holds them all: without this, foreign locals would live until a collection.
         frames.clear()
         return seen
+
+    def _note_holders(self, frames: dict[int, FrameType], now: int, due_ns: int) -> None:
+        """Note who may have kept the GIL, where that matters: in a stall, or after a wait that may turn out to be one."""
+        late_ns = now - due_ns
+        stalling = any(watched.pending is not None for watched in self.watched)
+        if late_ns > (min(sys.getswitchinterval() * 1e9 / 2, self.limits.late_ns) if stalling else self.limits.late_ns):
+            for one in self._holders.suspects(frames):
+                self._holds.append((Hold(now, late_ns, one.thread, one.native_id, one.cpu_ns), one.stack))
 
     def _excuse(self, due_ns: int) -> int:
         """How much of its lateness the machine took from the watchdog; what is left, the GIL took."""
@@ -138,7 +161,7 @@ class Watchdog:
         if look.reading.since_ns is not None and not watched.heartbeat.running(look.reading, stack_empty):
             look = replace(look, reading=replace(look.reading, since_ns=None), stack=None)
         turns = watched.heartbeat.finished()
-        mark = self._mark(watched) if on_grid or turns or watched.pending is not None else None
+        mark = self._facts.mark(watched) if on_grid or turns or watched.pending is not None else None
         for turn in turns:
             self._finish(watched, turn, mark)
         if not turns and not watched.heartbeat.records_turns:
@@ -168,7 +191,7 @@ class Watchdog:
         pending.late_ns = max(pending.late_ns, late_ns)
         if look.stack is not None:
             self.samples += 1
-            sample = replace(self._sample(watched, look, look.stack), late_ns=late_ns)
+            sample = replace(self._facts.sample(watched, look, look.stack), late_ns=late_ns)
             pending.keep(sample, look.stack, self.limits.max_samples)
         if sampled or look.at_ns < reading.since_ns + self.limits.first_sample_ns:
             pending.next_sample_ns = reading.since_ns + next_sample_age(age, self.limits)
@@ -177,7 +200,7 @@ class Watchdog:
 
     def _begin(self, watched: Watched, reading: Reading) -> Pending:
         since = reading.since_ns or 0
-        base = base_mark(watched, since) or self._mark(watched)
+        base = base_mark(watched, since) or self._facts.mark(watched)
         return Pending(reading.turn, since, reading.exact, base, since + self.limits.first_sample_ns)
 
     def _stalling(self, watched: Watched, pending: Pending, look: Look) -> None:
@@ -191,7 +214,7 @@ class Watchdog:
         if due is not None and lasted >= due:
             pending.announced_ns = lasted
             turn = Turn(pending.turn, pending.since_ns, look.at_ns, exact=False)
-            self._tell(watched, turn, pending, self._mark(watched), ongoing=True)
+            self._tell(watched, turn, pending, self._facts.mark(watched), ongoing=True)
 
     # ── stalls that ended ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -217,7 +240,7 @@ class Watchdog:
     def _missed(self, watched: Watched, look: Look, mark: Mark | None) -> None:
         if look.late_ns < self.limits.threshold_ns:
             return
-        mark = mark or self._mark(watched)
+        mark = mark or self._facts.mark(watched)
         turn = slept_through(watched, look, self.limits, mark)
         if turn is not None:
             self._tell(watched, turn, self._unseen(watched, turn), mark)
@@ -231,79 +254,21 @@ class Watchdog:
             self._give_up(watched, error)
         watched.probe.close()
 
-    # ── facts ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _sample(self, watched: Watched, look: Look, stack: Capture) -> Sample:
-        call = watched.probe.syscall()
-        schedule = watched.probe.schedule()
-        task_id, task, context = look.task
-        return Sample(
-            at_ns=look.at_ns,
-            late_ns=look.late_ns,
-            stack=(),
-            cpu_ns=look.cpu_ns,
-            runqueue_ns=schedule.waited_ns if schedule else None,
-            process_cpu_ns=self._machine.process_cpu_ns(),
-            syscall=None if call is None else Syscall(call.name, call.target()),
-            progress=stack.progress,
-            task_id=task_id,
-            task=task,
-            request=stack.request,
-            context=context,
-            omitted=stack.omitted,
+    def _tell(self, watched: Watched, turn: Turn, pending: Pending, mark: Mark | None, ongoing: bool = False) -> None:
+        pending.id = pending.id or next(self._ids)
+        holds = holds_within(self._holds, watched, turn)
+        observation = replace(
+            self._facts.observation(watched, turn, pending, mark, self.limits.threshold_ns, ongoing),
+            stopped_ns=stopped_within(self._stopped, turn),
+            holds=tuple(hold for hold, _ in holds),
         )
+        self._emit(observation, tuple(stack for _, stack in (*pending.samples, *holds)))
+
+    # ── housekeeping ────────────────────────────────────────────────────────────────────────────────────────────
 
     def mark(self, watched: Watched) -> None:
         """Note the clocks as a run begins: its first turn may be a stall. Called on the loop's thread."""
-        schedule = watched.probe.schedule()
-        watched.marks.append(
-            Mark(
-                at_ns=self._clock.now_ns(),
-                cpu_ns=watched.probe.cpu_ns(),
-                runqueue_ns=schedule.waited_ns if schedule else None,
-                slices=schedule.slices if schedule else None,
-                process_ns=self._machine.process_cpu_ns(),
-                own_runqueue_ns=None,
-                own_switches=None,
-            )
-        )
-
-    def _mark(self, watched: Watched) -> Mark:
-        cpu_ns, process_ns = watched.probe.cpu_ns(), self._machine.process_cpu_ns()
-        schedule = watched.probe.schedule()
-        return Mark(
-            at_ns=self._clock.now_ns(),
-            cpu_ns=cpu_ns,
-            runqueue_ns=schedule.waited_ns if schedule else None,
-            slices=schedule.slices if schedule else None,
-            process_ns=process_ns,
-            own_runqueue_ns=self._machine.own_runqueue_ns(),
-            own_switches=self._machine.own_switches(),
-        )
-
-    def _tell(self, watched: Watched, turn: Turn, pending: Pending, mark: Mark | None, ongoing: bool = False) -> None:
-        info = watched.heartbeat.info
-        observation = Observation(
-            id=pending.id or next(self._ids),
-            ongoing=ongoing,
-            started_at=self._clock.wall(turn.start_ns),
-            start_ns=turn.start_ns,
-            end_ns=turn.end_ns,
-            exact=turn.exact and (pending.exact or not pending.samples),
-            loop=info,
-            waited=turn.waited,
-            samples=tuple(sample for sample, _ in pending.samples),
-            vitals=vitals_between(pending, mark or self._mark(watched)),
-            collections=self._garbage.within(info.thread_id, turn.start_ns, turn.end_ns),
-            allowances=self._allowances(info.thread_id, turn.start_ns, turn.end_ns),
-            waiting=pending.waiting,
-            stopped_ns=stopped_within(self._stopped, turn),
-            switch_interval_ns=int(sys.getswitchinterval() * 1e9),
-            threshold_ns=self.limits.threshold_ns,
-        )
-        self._emit(observation, tuple(stack for _, stack in pending.samples))
-
-    # ── housekeeping ────────────────────────────────────────────────────────────────────────────────────────────
+        watched.marks.append(self._facts.mark(watched, own=False))
 
     def _next_look(self) -> int:
         now = self._clock.now_ns()

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from loopwatch.observations import Turn
+from loopwatch.observations import Hold, Turn
+from loopwatch.probes.stacks import Capture
 from loopwatch.schedule import Limits
 from loopwatch.watchdog.notes import Look, Mark, Watched
 
-__all__ = ["Pulse", "kept_waiting", "late_within", "slept_through", "stood_still", "stopped_within"]
+__all__ = ["Pulse", "holds_within", "kept_waiting", "late_within", "slept_through", "stood_still", "stopped_within"]
 
 Window = tuple[int, int]
 """When the watchdog wanted to wake, and when it did."""
@@ -25,6 +26,7 @@ ENOUGH_SWITCHES = 0.5
 STILL_BURNED, STILL_STARVED, STILL_WAITS, STILL_ASKING = 0.05, 0.5, 3, 0.1
 """What a process that stood still may show all the same: as shares of the time, and in context switches."""
 STILL_INTERVALS = 10
+MAX_HOLDS = 32
 STOP_SLACK_NS = 10_000_000
 FEW_TURNS = 3
 """Turns among which burned CPU may still be one stall."""
@@ -99,6 +101,19 @@ def stopped_within(stops: Iterable[Window], turn: Turn) -> int:
     begins = turn.start_ns - STOP_SLACK_NS
     inside = [(due, woke) for due, woke in stops if turn.waited or due >= begins]
     return sum(max(0, min(woke, turn.end_ns) - max(due, turn.start_ns)) for due, woke in inside)
+
+
+def holds_within(
+    holds: Iterable[tuple[Hold, Capture]], watched: Watched, turn: Turn
+) -> tuple[tuple[Hold, Capture], ...]:
+    """Those by which the GIL was kept from this loop during a turn, the latest `MAX_HOLDS` of them."""
+    own = watched.heartbeat.info.native_id
+    found = [
+        (hold, stack)
+        for hold, stack in holds
+        if hold.native_id != own and hold.at_ns > turn.start_ns and hold.at_ns - hold.late_ns < turn.end_ns
+    ]
+    return tuple(found[-MAX_HOLDS:])
 
 
 def late_within(late: Iterable[Window], start_ns: int, end_ns: int) -> int:

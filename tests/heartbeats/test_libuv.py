@@ -1,5 +1,7 @@
 """Turns of a uvloop loop, read out of a fake libuv: how the count and the clock are understood."""
 
+import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -269,10 +271,22 @@ def test_detach_waits_for_a_reader(scene):
     """The loop does not go while the watchdog reads; but it does not wait for ever for a thread that was frozen."""
     began = scene.clock.now_ns()
     scene.heartbeat._reading = True
+    scene.heartbeat.info = replace(scene.heartbeat.info, pid=os.getpid())
 
     scene.heartbeat.detach()
 
     assert scene.clock.now_ns() - began == pytest.approx(1000 * MS, rel=0.01)
+
+
+def test_detach_in_a_forks_child(scene):
+    """A fork may copy the mark of a reader, but not the reader: nobody is waited for."""
+    began = scene.clock.now_ns()
+    scene.heartbeat._reading = True
+    scene.heartbeat.info = replace(scene.heartbeat.info, pid=os.getpid() + 1)
+
+    scene.heartbeat.detach()
+
+    assert scene.clock.now_ns() == began
 
 
 def test_closed_loop(scene):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from facts import call, collection, frame, library, observation, sample, samples, vitals
+from facts import call, collection, frame, hold, library, observation, sample, samples, vitals
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,7 +68,10 @@ MEASURED = [
     pytest.param(
         Cause.GIL,
         samples(HANDLER, cpu=0.01, others=1.0, runqueue=0.0, late_ms=30, syscall=call("futex")),
-        {"vitals": vitals(cpu_ms=4, runqueue_ms=0, other_cpu_ms=400, late_ms=100)},
+        {
+            "vitals": vitals(cpu_ms=4, runqueue_ms=0, other_cpu_ms=400, late_ms=100),
+            "holds": (hold(100, 30, cpu_ms=30), hold(200, 100, cpu_ms=110)),
+        },
         id="another thread holds the GIL",
     ),
 ]
@@ -118,6 +121,15 @@ def test_kept_from_waking():
 
     assert verdict.cause is Cause.GIL
     assert "was due to wake" in verdict.evidence
+
+
+def test_holder_is_named():
+    """The evidence names the thread that kept the GIL."""
+    seen = samples(HANDLER, cpu=0.01, others=1.0, runqueue=0.0, late_ms=30, syscall=call("futex"))
+
+    verdict = verdict_of(observation(*seen, holds=(hold(100, 30, "reports", cpu_ms=30),)))
+
+    assert "'reports' kept the GIL" in verdict.evidence
 
 
 # ── overload ────────────────────────────────────────────────────────────────────────────────────────────────────────

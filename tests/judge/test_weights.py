@@ -1,11 +1,11 @@
 """How a stall's time divides: among its samples, and among those who took it."""
 
 import pytest
-from facts import at_ns, call, collection, frame, library, observation, sample, samples, vitals
+from facts import at_ns, call, collection, frame, hold, library, observation, sample, samples, vitals
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwatch.judge.weights import overlap_ns, parts_of, weigh
+from loopwatch.judge.weights import kept_by, overlap_ns, parts_of, weigh
 
 MS = 1_000_000
 clocks = st.none() | st.floats(0, 5000)
@@ -139,7 +139,31 @@ def test_kept_gil():
     """The loop's thread stood still in no system call of its own, others computed, and the watchdog was late."""
     idle = samples(cpu=0.0, others=1.0, late_ms=20, syscall=call("futex"))
 
-    assert weigh(observation(*idle)).gil_ns == 400 * MS
+    assert weigh(observation(*idle, holds=(hold(50, 20, cpu_ms=20),))).gil_ns == 400 * MS
+
+
+def test_others_without_the_gil():
+    """Threads that compute in C without the GIL keep it from nobody: one that did must have been seen, or the watchdog kept out."""
+    idle = samples(cpu=0.0, others=1.0, late_ms=20, syscall=call("futex"))
+
+    assert weigh(observation(*idle)).gil_ns == 0
+    assert weigh(observation(*idle, holds=(hold(50, 20, cpu_ms=1),))).gil_ns == 0
+    assert weigh(observation(*idle, vitals=vitals(late_ms=300))).gil_ns == 400 * MS
+
+
+def test_kept_by():
+    """Of the threads that burned the CPU while the watchdog waited, the one that stands for most of the time."""
+    holds = (
+        hold(50, 40, "other", cpu_ms=45, native_id=1),
+        hold(50, 40, "idle", cpu_ms=2, native_id=2),
+        hold(200, 90, "reports", cpu_ms=80, native_id=3),
+        hold(300, 95, "reports", cpu_ms=170, native_id=3),
+    )
+
+    kept = kept_by(observation(holds=holds))
+
+    assert (kept.thread, kept.late_ns) == ("reports", 95 * MS)
+    assert kept_by(observation()) is None
 
 
 @pytest.mark.parametrize(
@@ -162,7 +186,7 @@ def test_gil_not_kept(others, late_ms, where, stack):
     """Without all of that evidence nobody is accused of keeping the GIL."""
     seen = samples(stack, cpu=0.0, others=others, late_ms=late_ms, syscall=where)
 
-    assert weigh(observation(*seen)).gil_ns == 0
+    assert weigh(observation(*seen, holds=(hold(50, late_ms, cpu_ms=20),))).gil_ns == 0
 
 
 # ── overlap ─────────────────────────────────────────────────────────────────────────────────────────────────────────

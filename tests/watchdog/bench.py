@@ -57,12 +57,27 @@ class FakeMachine:
         return self.switches
 
 
+class FakeHolders:
+    """The other threads that have computed."""
+
+    def __init__(self):
+        self.found = ()
+        self.noted = 0
+
+    def note(self):
+        self.noted += 1
+
+    def suspects(self, frames):
+        return self.found
+
+
 class Bench:
     """A watchdog with one loop."""
 
     def __init__(self, limits=LIMITS):
         self.clock = FakeClock()
         self.machine = FakeMachine()
+        self.holders = FakeHolders()
         self.told, self.failures = [], []
         self.collections, self.allowances = (), ()
         self.stack = standing()
@@ -73,6 +88,7 @@ class Bench:
             emit=lambda seen, captures: self.told.append(seen),
             garbage=SimpleNamespace(within=lambda *window: self.collections),
             machine=self.machine,
+            holders=self.holders,
             allowances=lambda *window: self.allowances,
             stall_ids=(f"stall-{number}" for number in itertools.count(1)),
             report_failure=self.failures.append,

@@ -26,6 +26,7 @@ import loopwatch
 from benchmarks.overhead.children.turn import new_loop
 from loopwatch.engine import ENGINE
 from loopwatch.probes.garbage import GarbageProbe
+from loopwatch.probes.holders import HolderProbe
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.threads import ThreadProbe
 from loopwatch.schedule import Limits
@@ -83,6 +84,7 @@ class Stalls:
             emit=ENGINE._emit,
             garbage=GarbageProbe(),
             machine=MachineProbe(),
+            holders=HolderProbe(),
             allowances=lambda *_: (),
             stall_ids=(f"s{number}" for number in range(10**9)),
             report_failure=logging.getLogger().error,

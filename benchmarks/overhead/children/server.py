@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 
+from benchmarks.overhead.children.turn import park_a_thread
+
 if TYPE_CHECKING:
     import socket
 
@@ -35,7 +37,7 @@ class AnnouncedServer(uvicorn.Server):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backend", choices=("asyncio", "uvloop"), required=True)
-    parser.add_argument("--side", choices=("without", "loopwatch"), required=True)
+    parser.add_argument("--side", choices=("one thread", "without", "loopwatch"), required=True)
     parser.add_argument("--core", type=int, help="the only core to run on")
     chosen = parser.parse_args()
 
@@ -45,6 +47,8 @@ def main() -> None:
         import loopwatch
 
         loopwatch.enable()
+    elif chosen.side == "without":
+        park_a_thread()
     config = uvicorn.Config(app, port=0, loop=chosen.backend, http="httptools", log_level="warning", access_log=False)
     AnnouncedServer(config).run()
 

@@ -1,0 +1,82 @@
+"""Which thread kept the GIL? The one that burned the CPU meanwhile. Its stack is walked as the watchdog gets in.
+
+What a thread burned is the growth of its CPU clock since it was last noted, so clocks are noted now and then, as long as the
+process computes at all. Only threads that Python's `threading` knows have a number by which their clock is found; of these at
+most `MAX_THREADS` are asked. For the watchdog thread; nothing here gives up the GIL.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from loopwatch.probes.stacks import Capture, capture
+from loopwatch.probes.threads import ThreadProbe
+
+__all__ = ["HolderProbe", "Suspect"]
+
+MAX_THREADS = 64
+NAMED = 2
+"""Suspects per look: one of them may be the very thread that waits."""
+MAX_FRAMES = 32
+WORTH_NS = 2_000_000
+"""A process that has burned less than this since clocks were noted is idle: they still hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A thread that has computed, and where it stands."""
+
+    thread: str
+    native_id: int
+    cpu_ns: int
+    """Burned since its clock was last noted."""
+    stack: Capture
+
+
+class HolderProbe:
+    """Knows which threads have computed lately."""
+
+    def __init__(self) -> None:
+        self._noted: dict[int, int] = {}
+        self._process_ns = 0
+
+    def note(self) -> None:
+        """Remember every thread's clock."""
+        process_ns = time.process_time_ns()
+        if process_ns - self._process_ns < WORTH_NS:
+            return
+        self._process_ns = process_ns
+        self._noted = {
+            native_id: cpu_ns for _, _, native_id in _threads() if (cpu_ns := ThreadProbe.cpu_of(native_id)) is not None
+        }
+
+    def suspects(self, frames: dict[int, FrameType]) -> tuple[Suspect, ...]:
+        """The threads that burned most since `note`, heaviest first.
+
+        Args:
+            frames: What `sys._current_frames()` has just said.
+        """
+        burned = []
+        if not self._noted:
+            return ()  # nothing to compare with
+        for ident, name, native_id in _threads():
+            cpu_ns = ThreadProbe.cpu_of(native_id)
+            if cpu_ns is not None and ident in frames:
+                # A thread that was not there when clocks were noted has burned all that it has since.
+                burned.append((cpu_ns - self._noted.get(native_id, 0), name, native_id, ident))
+        heaviest = sorted(burned, reverse=True)[:NAMED]
+        return tuple(
+            Suspect(name, native_id, cpu_ns, capture(frames[ident], frozenset(), MAX_FRAMES))
+            for cpu_ns, name, native_id, ident in heaviest
+        )
+
+
+def _threads() -> list[tuple[int, str, int]]:
+    """Identity, name and kernel id of Python's threads: from `threading`'s own table (CPython 3.11-3.13), without its lock."""
+    known: list[tuple[int, Any]] = list(threading._active.items())[:MAX_THREADS]  # type: ignore[attr-defined]
+    fields = [(ident, vars(thread)) for ident, thread in known]
+    return [
+        (ident, str(own.get("_name")), own["_native_id"]) for ident, own in fields if type(own.get("_native_id")) is int
+    ]

@@ -1,0 +1,91 @@
+"""What an observation is made of: the clocks of the loop's thread and the machine, put together. On the watchdog's thread."""
+
+import sys
+from collections.abc import Callable
+
+from loopwatch.clocks import Clock
+from loopwatch.observations import Allowance, Observation, Sample, Syscall, Turn
+from loopwatch.probes.garbage import GarbageProbe
+from loopwatch.probes.machine import MachineProbe
+from loopwatch.probes.stacks import Capture
+from loopwatch.watchdog.notes import Look, Mark, Pending, Watched, vitals_between
+
+__all__ = ["AllowancesWithin", "Facts"]
+
+AllowancesWithin = Callable[[int, int, int], tuple[Allowance, ...]]
+
+
+class Facts:
+    """Asks the probes. For one thread, but for `mark`."""
+
+    def __init__(
+        self, clock: Clock, garbage: GarbageProbe, machine: MachineProbe, allowances: AllowancesWithin
+    ) -> None:
+        self._clock = clock
+        self._garbage = garbage
+        self._machine = machine
+        self._allowances = allowances
+
+    def mark(self, watched: Watched, own: bool = True) -> Mark:
+        """All clocks now; `own` ones of the calling thread only where that is the watchdog's."""
+        cpu_ns, process_ns = watched.probe.cpu_ns(), self._machine.process_cpu_ns()
+        schedule = watched.probe.schedule()
+        return Mark(
+            at_ns=self._clock.now_ns(),
+            cpu_ns=cpu_ns,
+            runqueue_ns=schedule.waited_ns if schedule else None,
+            slices=schedule.slices if schedule else None,
+            process_ns=process_ns,
+            own_runqueue_ns=self._machine.own_runqueue_ns() if own else None,
+            own_switches=self._machine.own_switches() if own else None,
+        )
+
+    def sample(self, watched: Watched, look: Look, stack: Capture) -> Sample:
+        """One sample, but for its stack, which is resolved later. Does I/O: the stack has been walked before."""
+        call = watched.probe.syscall()
+        schedule = watched.probe.schedule()
+        task_id, task, context = look.task
+        return Sample(
+            at_ns=look.at_ns,
+            late_ns=look.late_ns,
+            stack=(),
+            cpu_ns=look.cpu_ns,
+            runqueue_ns=schedule.waited_ns if schedule else None,
+            process_cpu_ns=self._machine.process_cpu_ns(),
+            syscall=None if call is None else Syscall(call.name, call.target()),
+            progress=stack.progress,
+            task_id=task_id,
+            task=task,
+            request=stack.request,
+            context=context,
+            omitted=stack.omitted,
+        )
+
+    def observation(
+        self,
+        watched: Watched,
+        turn: Turn,
+        pending: Pending,
+        mark: Mark | None,
+        threshold_ns: int,
+        ongoing: bool,
+    ) -> Observation:
+        """What the clocks say of one stall; its stacks are resolved later."""
+        info = watched.heartbeat.info
+        return Observation(
+            id=pending.id,
+            ongoing=ongoing,
+            started_at=self._clock.wall(turn.start_ns),
+            start_ns=turn.start_ns,
+            end_ns=turn.end_ns,
+            exact=turn.exact and (pending.exact or not pending.samples),
+            loop=info,
+            waited=turn.waited,
+            samples=tuple(sample for sample, _ in pending.samples),
+            vitals=vitals_between(pending, mark or self.mark(watched)),
+            collections=self._garbage.within(info.thread_id, turn.start_ns, turn.end_ns),
+            allowances=self._allowances(info.thread_id, turn.start_ns, turn.end_ns),
+            waiting=pending.waiting,
+            switch_interval_ns=int(sys.getswitchinterval() * 1e9),
+            threshold_ns=threshold_ns,
+        )
