@@ -4,26 +4,22 @@ import argparse
 import fnmatch
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.accuracy import corpus, services  # noqa: F401  (the corpus registers its cases)
 from benchmarks.accuracy.case import CASES, Case
-from benchmarks.accuracy.facts import Outcome, outcome_from_json, outcome_to_json
+from benchmarks.accuracy.facts import Outcome, outcome_to_json
 from benchmarks.accuracy.machine import busy_processes, description, load
+from benchmarks.accuracy.processes import run
 from benchmarks.accuracy.run_case import Spec
 from benchmarks.accuracy.score import Judged, judge
 from benchmarks.accuracy.tables import document, progress
-
-TIMEOUT_S = 180
-"""For one case: some calibrate, under load, for half a minute."""
 
 
 def main() -> int:
@@ -95,25 +91,7 @@ def _outcomes(plan: list[Any], options: argparse.Namespace, addresses: dict[str,
                 options.seed,
                 addresses,
             )
-            yield _one(python, spec, Path(folder) / "outcome.json")
-
-
-def _one(python: str, spec: Spec, path: Path) -> Outcome:
-    path.unlink(missing_ok=True)
-    command = [python, "-m", "benchmarks.accuracy.run_case", json.dumps(asdict(spec)), str(path)]
-    log = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    try:
-        done = subprocess.run(command, env=services.environment(), timeout=TIMEOUT_S, text=True, **log)
-    except subprocess.TimeoutExpired:
-        return _failed(python, spec, f"not done after {TIMEOUT_S} s")
-    if path.exists():
-        return outcome_from_json(json.loads(path.read_text()))
-    tail = "\n".join(done.stderr.strip().splitlines()[-5:])
-    return _failed(python, spec, f"{tail}\nexit code {done.returncode}: {tail.splitlines()[-1:] or 'no output'}")
-
-
-def _failed(python: str, spec: Spec, why: str) -> Outcome:
-    return Outcome(spec.case, spec.backend, python, spec.detector, error=why)
+            yield run(python, spec, Path(folder) / "outcome.json")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,11 @@ class Report:
     candidates: tuple[int, ...] = ()
     """Further lines of that file which it says it may have been."""
     cause: str | None = None
-    """In the words of `loopwatch.records.Cause`; None where the detector gives no cause."""
+    """In the detector's own word; None where the detector gives no cause."""
+    means: tuple[str, ...] = ()
+    """Which values of `loopwatch.records.Cause` that word stands for; empty: it is such a value itself."""
+    stack: tuple[tuple[str, int], ...] = ()
+    """File and line of every frame that it shows, in any order."""
     exact: bool = False
     """Whether it says that the line is no guess."""
     timing_exact: bool = False
@@ -58,6 +62,16 @@ class Report:
     @property
     def end_ns(self) -> int:
         return self.start_ns + int((self.duration_ms or 0.0) * 1e6)
+
+    @property
+    def causes(self) -> frozenset[str]:
+        """All that its word may stand for; none where it gives no cause."""
+        return frozenset(self.means or ((self.cause,) if self.cause else ()))
+
+    @property
+    def blames_the_machine(self) -> bool:
+        """Whether it blames the machine and nothing else."""
+        return bool(self.causes) and self.causes <= MACHINE_CAUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +117,6 @@ def outcome_from_json(values: dict[str, Any]) -> Outcome:
 
 
 def _report(values: dict[str, Any]) -> Report:
-    return Report(**{**values, "candidates": tuple(values["candidates"])})
+    stack = tuple((file, line) for file, line in values.get("stack", ()))
+    lists = {name: tuple(values.get(name, ())) for name in ("candidates", "means")}
+    return Report(**{**values, **lists, "stack": stack})

@@ -37,6 +37,8 @@ class Hit:
     """Whether the headline's line is right; None where no line is labelled, or nothing was reported."""
     among: bool | None
     """Whether the right line is the headline's or one of its candidates."""
+    shown: bool | None
+    """Whether the right line is the headline's or anywhere in the stack that was shown."""
     cause: bool | None
     """Whether the cause is an honest one; None where nothing was reported, or the detector gives no causes."""
     error_ms: float | None
@@ -79,6 +81,8 @@ class Tally:
     line_all: list[int] = field(default_factory=lambda: [0, 0])
     among: list[int] = field(default_factory=lambda: [0, 0])
     """Right line among headline and candidates."""
+    shown: list[int] = field(default_factory=lambda: [0, 0])
+    """Right line in the headline or anywhere in the stack."""
     cause: list[int] = field(default_factory=lambda: [0, 0])
     errors_exact_ms: list[float] = field(default_factory=list)
     """Absolute duration errors where the detector said that its timing is exact."""
@@ -94,12 +98,13 @@ def judge(outcome: Outcome, threshold_ms: float) -> Judged:
     """Judges one outcome against what was true."""
     owned, strays = _assign(outcome.truths, outcome.reports)
     hits: list[Hit] = []
-    false = [report for report in strays if report.cause not in MACHINE_CAUSES]
-    machine = [report for report in strays if report.cause in MACHINE_CAUSES]
+    false = [report for report in strays if not report.blames_the_machine]
+    machine = [report for report in strays if report.blames_the_machine]
     for truth, reports in zip(outcome.truths, owned, strict=True):
         if outcome.expect == "silence":  # the stop of a whole process: it happened, and is still no stall
-            starved = "starved" in honest_causes(outcome, truth)
-            false.extend(report for report in reports if not (starved and report.cause == "starved"))
+            right = [report for report in reports if _rightly_the_machine(report, honest_causes(outcome, truth))]
+            machine.extend(right)
+            false.extend(report for report in reports if report not in right)
         elif truth.duration_ms >= threshold_ms + MARGIN_MS:
             hits.append(_hit(outcome, truth, reports))
     return Judged(outcome, tuple(hits), tuple(false), tuple(machine))
@@ -147,6 +152,11 @@ def _assign(truths: Sequence[Truth], reports: Iterable[Report]) -> tuple[list[li
     return owned, strays
 
 
+def _rightly_the_machine(report: Report, honest: frozenset[str]) -> bool:
+    """Of a stop. Who can tell one from starvation is to keep still about it; who cannot is right to blame the machine."""
+    return report.blames_the_machine and bool(report.causes & honest) and report.cause != "suspended"
+
+
 def _nearness(truth: Truth, report: Report) -> int:
     """Their overlap in nanoseconds; negative: how far they lie apart."""
     return min(truth.end_ns, report.end_ns) - max(truth.start_ns, report.start_ns)
@@ -154,20 +164,21 @@ def _nearness(truth: Truth, report: Report) -> int:
 
 def _hit(outcome: Outcome, truth: Truth, reports: list[Report]) -> Hit:
     if not reports:
-        return Hit(truth, (), None, None, None, None)
+        return Hit(truth, (), None, None, None, None, None)
     ordered = tuple(sorted(reports, key=lambda report: -(report.duration_ms or 0.0)))
     main = ordered[0]
     right = {(os.path.realpath(file), line) for file, line in outcome.lines}
-    blameless = main.line is None and (
-        outcome.blameless or main.cause in MACHINE_CAUSES & honest_causes(outcome, truth)
-    )
+    honest = honest_causes(outcome, truth)
+    blameless = main.line is None and (outcome.blameless or bool(main.causes & MACHINE_CAUSES & honest))
     said = [(os.path.realpath(main.file or ""), line) for line in (main.line, *main.candidates)]
+    shown = [said[0], *((os.path.realpath(file), line) for file, line in main.stack)]
     return Hit(
         truth,
         ordered,
         line=(blameless or said[0] in right) if right else None,
         among=(blameless or any(place in right for place in said)) if right else None,
-        cause=None if main.cause is None else main.cause in honest_causes(outcome, truth),
+        shown=(blameless or any(place in right for place in shown)) if right else None,
+        cause=None if main.cause is None else bool(main.causes & honest),
         error_ms=None if main.duration_ms is None else main.duration_ms - truth.duration_ms,
     )
 
@@ -178,9 +189,10 @@ def _add(sums: Tally, outcome: Outcome, hit: Hit) -> None:
     if hit.report is None:
         sums.confusion["|".join(sorted(outcome.causes)), "(missed)"] += 1
         return
-    if hit.line is not None and hit.among is not None:
+    if hit.line is not None and hit.among is not None and hit.shown is not None:
         _count(sums.line_all, hit.line)
         _count(sums.among, hit.among)
+        _count(sums.shown, hit.shown)
         if not outcome.operator:
             _count(sums.line_plain, hit.line)
         if hit.report.exact:

@@ -7,9 +7,21 @@ import time
 
 from benchmarks.accuracy.facts import Report
 
-__all__ = ["detector"]
+__all__ = ["detector", "report_of"]
 
 PLACE = re.compile(r" at ([^ >]+):(\d+)")
+
+
+def report_of(text: str, ended_ns: int) -> Report | None:
+    """The report that such a message is; None where it is another message."""
+    took = re.search(r"took ([\d.]+) seconds", text)
+    if not took:
+        return None
+    duration_ms = float(took[1]) * 1000
+    start_ns = ended_ns - int(duration_ms * 1e6)
+    places = [(file, int(line)) for file, line in PLACE.findall(text)]
+    file, line = places[0] if places else (None, None)
+    return Report(start_ns, duration_ms, file, line, timing_exact=True, stack=tuple(places))
 
 
 class _Log(logging.Handler):
@@ -18,15 +30,9 @@ class _Log(logging.Handler):
         self.reports: list[Report] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        took = re.search(r"took ([\d.]+) seconds", text)
-        if not took:
-            return
-        duration_ms = float(took[1]) * 1000
-        place = PLACE.search(text)
-        start_ns = time.monotonic_ns() - int(duration_ms * 1e6)
-        file, line = (place[1], int(place[2])) if place else (None, None)
-        self.reports.append(Report(start_ns, duration_ms, file, line, timing_exact=True))
+        report = report_of(record.getMessage(), time.monotonic_ns())
+        if report:
+            self.reports.append(report)
 
 
 class _DebugMode:

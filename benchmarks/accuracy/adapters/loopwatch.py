@@ -33,6 +33,7 @@ class _Loopwatch:
 
     def _report(self, stall: Any) -> Report:
         origin = stall.origin
+        holding = stall.holder.stack if stall.holder else ()
         return Report(
             start_ns=int(stall.started_at.timestamp() * 1e9) - self._wall_less_monotonic_ns,
             duration_ms=stall.duration_ms,
@@ -42,6 +43,7 @@ class _Loopwatch:
             cause=str(stall.cause),
             exact=bool(origin and origin.exact),
             timing_exact=stall.timing == "exact",
+            stack=tuple((frame.file, frame.line) for frame in (*stall.stack, *holding)),
         )
 
 
