@@ -65,9 +65,11 @@ def environment(**extra: str) -> dict[str, str]:
     return inherited | extra
 
 
-def run_child(module: str, *arguments: str, timeout_s: float = 600.0, **extra: str) -> dict[str, Any]:
+def run_child(
+    module: str, *arguments: str, timeout_s: float = 600.0, python: str = sys.executable, **extra: str
+) -> dict[str, Any]:
     """Run a module in a fresh interpreter; its result is the JSON object on the last line that it prints."""
-    command = [sys.executable, "-m", module, *arguments]
+    command = [python, "-m", module, *arguments]
     done = subprocess.run(
         command, cwd=ROOT, env=environment(**extra), capture_output=True, text=True, timeout=timeout_s, check=False
     )

@@ -7,7 +7,7 @@ from benchmarks.accuracy.facts import Outcome
 from benchmarks.accuracy.labels import doubts
 from benchmarks.accuracy.score import Hit, Judged, Tally, percentile, tally
 
-__all__ = ["document", "progress"]
+__all__ = ["document", "progress", "table"]
 
 HEADINGS = (
     "run", "cases", "detected", "once", "line, exact", "line, no operators", "line, all", "among candidates", "cause",
@@ -22,7 +22,7 @@ def document(judged: Sequence[Judged], heading: str) -> str:
         runs.setdefault(_run(one.outcome), []).append(one)
     scored = {name: [one for one in group if _ran(one.outcome)] for name, group in runs.items()}
     rows = [_figures(name, tally(group)) for name, group in scored.items()]
-    parts = [heading, _table(HEADINGS, rows)]
+    parts = [heading, table(HEADINGS, rows)]
     for name, group in scored.items():
         parts.append(f"### Causes: {name}\n\n{_confusion(tally(group).confusion)}")
     outcomes = [one.outcome for one in judged]
@@ -96,7 +96,7 @@ def _confusion(counts: Counter[tuple[str, str]]) -> str:
     truths = sorted({truth for truth, _ in counts})
     said = sorted({cause for _, cause in counts})
     rows = [[truth, *(str(counts[truth, cause] or "·") for cause in said)] for truth in truths]
-    return _table(("true \\ said", *said), rows)
+    return table(("true \\ said", *said), rows)
 
 
 def _failures(group: Sequence[Judged]) -> Iterable[str]:
@@ -134,7 +134,7 @@ FAILURES: tuple[tuple[Callable[[Hit], bool], Callable[[Hit], str]], ...] = (
 )
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

@@ -28,9 +28,9 @@ class ThreadUse:
 
 
 @contextlib.contextmanager
-def running(module: str, *arguments: str, **extra: str) -> Iterator[dict[str, Any]]:
+def running(module: str, *arguments: str, python: str = sys.executable, **extra: str) -> Iterator[dict[str, Any]]:
     """A child process while it runs; yields the JSON object that it prints once it is ready."""
-    command = [sys.executable, "-m", module, *arguments]
+    command = [python, "-m", module, *arguments]
     # Stalls that the machine causes are logged there: of interest only if the process does not start.
     with tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen(

@@ -34,7 +34,8 @@ def meaning(call: str) -> tuple[str, ...]:
 def report_of(error: BaseException) -> Report | None:
     """What its error says, wherever in a chain or group of errors it is; None where there is none.
 
-    Its traceback ends in blockbuster itself; the line above that is the call."""
+    Its traceback ends in blockbuster itself; the line above that is the call.
+    """
     refusal = _refusal(error, set())
     if refusal is None:
         return None
