@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 BENCH ?= overhead accuracy
 BENCH_ARGS ?=
+PEERS := .venv-peers
+PEERS_ARGS ?= --small
 
 # The newest Python that CI proves, or else whatever python3 is, if it is new enough. Tried, not only looked up: a
 # version manager may put a name on PATH that does not start.
@@ -13,7 +15,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	&& { echo "$$python"; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage lint format types contract check bench clean
+.PHONY: help setup demo test coverage lint format types contract check bench peers clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,8 +57,11 @@ bench: $(VENV)/.dev ## run the benchmarks (BENCH=overhead BENCH_ARGS=--quick); a
 		$(BIN)/python -m benchmarks.$$name $(BENCH_ARGS) || status=1; \
 	done; exit $$status
 
+peers: $(PEERS)/.peers ## run the peers on the accuracy corpus beside us (PEERS_ARGS= for all of it); 15 minutes on a quiet machine
+	$(PEERS)/bin/python -m benchmarks.peers $(PEERS_ARGS)
+
 clean: ## remove .venv, builds and caches
-	rm -rf $(VENV) build dist .coverage .coverage.* htmlcov
+	rm -rf $(VENV) $(PEERS) build dist .coverage .coverage.* htmlcov
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find loopwatch tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -68,6 +73,15 @@ $(VENV)/.pip:
 	@echo "making $(VENV) with $(PYTHON)"
 	@"$(PYTHON)" -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@touch $@
+
+# Apart from .venv, since some peers bring pytest plugins. A Python >= 3.12, or loopsentry is left out.
+$(PEERS)/.peers: pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'No Python >= 3.11 with venv found; name one: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@echo "making $(PEERS) with $(PYTHON), and installing the peers (several minutes, 700 MB)"
+	@"$(PYTHON)" -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group peers
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml
