@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -22,7 +24,8 @@ class WatchedServer(AnnouncedServer):
 
     async def startup(self, sockets: "list[socket.socket] | None" = None) -> None:
         if not isinstance(self.detector, Serving):
-            await switch.inside(self.detector)
+            with redirect_stdout(sys.stderr):  # a tool's greeting is not the answer that our parent waits for
+                await switch.inside(self.detector)
         await super().startup(sockets)
 
 
