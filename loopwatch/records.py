@@ -188,7 +188,7 @@ class Holder:
     native_id: int
     """The kernel's thread id."""
     stack: tuple[Frame, ...]
-    """Where it stood when the watchdog got in, outermost first."""
+    """Where it stood when it was seen last, outermost first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ class Stall:
     allowed: str | None = None
     """The reason, where `loopwatch.allow` covers this stall; such a stall is counted and not reported."""
     holder: Holder | None = None
-    """Cause `gil`: the thread that kept the GIL; None where it could not be told."""
+    """Cause `gil`: the thread that kept the GIL; `lock`: the one whose end or result was waited for; None: not known."""
     suppressed_count: int = 0
     """How many stalls with this fingerprint were held back since the last record."""
     suppressed_ms: float = 0.0

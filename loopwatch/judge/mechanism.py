@@ -93,6 +93,8 @@ def _by_syscall(sample: Sample) -> Cause | None:
         return _BY_TARGET[call.target]
     if call.name == "futex":
         return _in_futex(sample)
+    if call.name == "fault":
+        return Cause.DISK if sample.state == "D" else None
     if call.target == "nothing":
         return Cause.SLEEP
     cause = _BY_CALL.get(call.name)
