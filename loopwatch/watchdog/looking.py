@@ -133,9 +133,11 @@ class Watchdog:
             self._pulse,
             Pulse(now, machine.process_cpu_ns(), machine.own_runqueue_ns(), machine.own_switches()),
         )
-        if before is None or now - due_ns <= self.limits.late_ns:
+        if before is None:
             return 0
         starved = max(0, (self._pulse.runqueue_ns or 0) - (before.runqueue_ns or 0))
+        if now - due_ns <= self.limits.late_ns:
+            return starved
         if stood_still(before, self._pulse, due_ns, starved):
             self._stopped.append((due_ns, now))
             return now - due_ns
