@@ -1,4 +1,4 @@
-"""Without the kernel's evidence, as on macOS and Windows, stalls are seen all the same: causes come from the frames, less surely."""
+"""Without the kernel's evidence, as on macOS and Windows, stalls are seen all the same; causes come from the frames."""
 
 import asyncio
 import http.client
