@@ -20,7 +20,7 @@ from loopwatch.records import Frame, Spot
 
 __all__ = ["Resolver"]
 
-MAX_CACHED = 20_000
+MAX_CACHED = 4_096
 MAX_TEXT = 240
 """Characters of source or expression kept: a line may be a megabyte of data."""
 
