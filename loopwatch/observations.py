@@ -53,9 +53,11 @@ class Syscall:
     """The system call in which a thread sat (Linux)."""
 
     name: str
-    """"clock_nanosleep", "recvfrom", ...; "running" where the thread was not in one."""
+    """"clock_nanosleep", "recvfrom", ...; "running" where the thread was not in one, "fault" where it waited outside one."""
     target: str | None = None
-    """What its file descriptor is: "socket", "pipe", "file", "eventpoll", "other"; None where it has none."""
+    """What its file descriptor is: "socket", "pipe", "file", "eventpoll", "other"; "nothing" for a wait on none; else None."""
+    about: str | None = None
+    """The peer's address of a socket ("10.0.0.5:5432"), the path of a file; None where that cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Sample:
     process_cpu_ns: int | None = None
     """CPU clock of the whole process."""
     syscall: Syscall | None = None
+    state: str | None = None
+    """The kernel's letter for the thread's state: "R", "S", "D"."""
     progress: tuple[int, int] | None = None
     """(n, m): the n-th of the m callbacks of this turn was running, by asyncio's own counters; None on other loops."""
     task_id: int | None = None
@@ -108,6 +112,12 @@ class Vitals:
     """Time for which that thread was ready but the machine did not run it."""
     other_cpu_ns: int | None = None
     """CPU time of all other threads of the process."""
+    major_faults: int | None = None
+    """How often that thread touched memory that had to be read from a disk first."""
+    throttled_ns: int | None = None
+    """Time for which the control group's CPU limit kept the process from running, summed over cores; None: it has no limit."""
+    cpu_pressure: float | None = None
+    """Percent of the last ten seconds in which some task of the machine waited for a core; read where this one did."""
     watchdog_late_ns: int = 0
     """The longest that the watchdog was kept from running within the stall."""
     watchdog_runqueue_ns: int | None = None
@@ -118,17 +128,19 @@ class Vitals:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One wait of the watchdog for the GIL, and a thread that may have kept it: of those that burned most CPU."""
+    """Another thread that kept the loop's: by the GIL, or by work that the loop's thread waits for."""
 
     at_ns: int
-    """When the watchdog got the GIL."""
+    """When it was seen: for the GIL, when the watchdog got it."""
     late_ns: int
-    """For how long it had waited."""
+    """For how long the watchdog had waited for the GIL."""
     thread: str
     native_id: int
     cpu_ns: int
     """What the thread had burned; it may have begun before the watchdog waited."""
     stack: tuple[Frame, ...] = ()
+    awaited: bool = False
+    """True where the loop's thread waits for this one (`join`, `result`); False: one of those that burned most CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +178,7 @@ class Observation:
     vitals: Vitals | None = None
     collections: tuple[Collection, ...] = ()
     holds: tuple[Hold, ...] = ()
-    """By threads other than the loop's own, in order of time."""
+    """By threads other than the loop's own: those that may have kept the GIL, in order of time, then the one that it awaits."""
     allowances: tuple[Allowance, ...] = ()
     stopped_ns: int = 0
     """For how much of it the whole process stood still (a signal, a debugger)."""

@@ -95,6 +95,8 @@ class Spot:
     """The line's text, stripped; None where there is no source."""
     expression: str | None = None
     """The exact piece of it."""
+    rank: int = 0
+    """Of an operator under suspicion: 0, known to take long; 1, mostly short; 2, one that may free objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,9 @@ class Frame:
     point: str = "other"
     """Where the instruction stands: "call", "resume" (just entered), "jump" (end of a loop's round), "await", "other"."""
     suspects: tuple[Spot, ...] = ()
-    """Operators that may have run since the interpreter last looked for a pending switch, latest first."""
+    """Operators that may have run since the interpreter last looked for a pending switch, likeliest first."""
+    returned: Spot | None = None
+    """The call before them, which may have spent the time in a function whose frame is gone."""
     coroutine: bool = False
     lasted: float | None = None
     """Share (0 to 1) of the samples, taken in a row, in which this code stood here with unchanged callers.
@@ -188,7 +192,7 @@ class Holder:
     native_id: int
     """The kernel's thread id."""
     stack: tuple[Frame, ...]
-    """Where it stood when the watchdog got in, outermost first."""
+    """Where it stood when it was seen last, outermost first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +233,7 @@ class Stall:
     allowed: str | None = None
     """The reason, where `loopwatch.allow` covers this stall; such a stall is counted and not reported."""
     holder: Holder | None = None
-    """Cause `gil`: the thread that kept the GIL; None where it could not be told."""
+    """Cause `gil`: the thread that kept the GIL; `lock`: the one whose end or result was waited for; None: not known."""
     suppressed_count: int = 0
     """How many stalls with this fingerprint were held back since the last record."""
     suppressed_ms: float = 0.0

@@ -31,6 +31,8 @@ class Settings:
     """Names ("structlog", "logging") or callables that take a `Stall`."""
     app_packages: tuple[str, ...] = ()
     """Installed packages (import names) that count as the user's code."""
+    rules: tuple[Any, ...] = ()
+    """Rules of your own, `(Observation) -> Verdict | None` (`loopwatch.observations`), asked for the cause before ours."""
     session: str | None = None
     """File to record to; None: no recording."""
     sentinel: bool = False
@@ -204,6 +206,13 @@ def _sinks(value: Any) -> tuple[Any, ...]:
     return sinks
 
 
+def _rules(value: Any) -> tuple[Any, ...]:
+    rules = tuple(_listed(value))
+    if not all(callable(rule) for rule in rules):
+        raise ValueError("give callables that take an Observation and return a Verdict or None")
+    return rules
+
+
 def _not_yet(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A setting of the contract that this version does not serve: only its default is taken."""
 
@@ -220,6 +229,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "ongoing_ms": _positive_ms_or_none,
     "sinks": _sinks,
     "app_packages": _packages,
+    "rules": _rules,
     "session": _not_yet(_path),
     "sentinel": _not_yet(_flag),
     "max_frames": _whole(4),

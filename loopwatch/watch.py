@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from loopwatch.delivery import Limiter, Outlet
+from loopwatch.delivery import Limiter, Outlet, say
 from loopwatch.engine import ENGINE
 from loopwatch.errors import SettingError
 from loopwatch.incidents import Incidents
-from loopwatch.judge import judge
-from loopwatch.observations import Observation
+from loopwatch.judge import RULES, Rule, judge
+from loopwatch.observations import Observation, Verdict
 from loopwatch.records import Cause, Incident, LoopStats, Stall
 from loopwatch.schedule import doubled
 from loopwatch.settings import NAMED_SINKS, Settings, resolve
-from loopwatch.sinks import sink_called
+from loopwatch.sinks import describe_sink, sink_called
 from loopwatch.stats import Spent, Tally, key_of, stats_of
 
 __all__ = ["Watch", "disable", "enable", "watching"]
@@ -34,6 +34,7 @@ class Watch:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.outlets: list[Outlet] = [_outlet(sink) for sink in settings.sinks]
+        self._rules = (*map(_guarded, settings.rules), *RULES)
         self._closed = False
         self.forget()
         ENGINE.subscribe(self)
@@ -115,7 +116,7 @@ class Watch:
             return
         if observation.ongoing and not self._announces(observation):
             return
-        stall = judge(observation, self.settings.threshold_ms, self.settings.app_packages)
+        stall = judge(observation, self.settings.threshold_ms, self.settings.app_packages, self._rules)
         if not observation.ongoing:
             self._record(stall)
         if stall.cause is Cause.SUSPENDED or stall.allowed is not None:
@@ -145,6 +146,27 @@ class Watch:
             if stall.cause is not Cause.SUSPENDED and stall.allowed is None:
                 self._stalls.append(stall)
                 self._incidents.add(stall)
+
+
+def _guarded(rule: Rule) -> Rule:
+    """A rule of the user's, which may fail: then it is not asked again, and that is said once."""
+    failed = False
+
+    def asked(observation: Observation) -> Verdict | None:
+        nonlocal failed
+        if failed:
+            return None
+        try:
+            verdict = rule(observation)
+            if not isinstance(verdict, Verdict | None):
+                raise TypeError(f"it returned {verdict!r}, neither a Verdict nor None")
+        except Exception as error:  # noqa: BLE001 - whatever it raises, stalls are told on
+            failed = True
+            say(f"loopwatch: rule {describe_sink(rule)} is switched off after it failed: {error!r}")
+            return None
+        return verdict
+
+    return asked
 
 
 def _spent() -> Spent:

@@ -118,6 +118,7 @@ def vitals(
     runqueue_ms: float | None = None,
     other_cpu_ms: float | None = None,
     late_ms: float = 0,
+    **fields: Any,
 ) -> Vitals:
     """What the machine says of the whole stall; by `late_ms` the watchdog was kept from the GIL."""
     return Vitals(
@@ -126,6 +127,7 @@ def vitals(
         runqueue_ns=ns(runqueue_ms),
         other_cpu_ns=ns(other_cpu_ms),
         watchdog_late_ns=ns(late_ms),
+        **fields,
     )
 
 
@@ -135,10 +137,16 @@ def collection(from_ms: float, to_ms: float) -> Collection:
 
 
 def hold(
-    at_ms: float, late_ms: float, thread: str = "reports", *stack: Frame, cpu_ms: float = 0, native_id: int = 88
+    at_ms: float,
+    late_ms: float,
+    thread: str = "reports",
+    *stack: Frame,
+    cpu_ms: float = 0,
+    native_id: int = 88,
+    awaited: bool = False,
 ) -> Hold:
-    """A wait of the watchdog for the GIL, and a thread that may have kept it."""
-    return Hold(at_ns(at_ms), ns(late_ms), thread, native_id, ns(cpu_ms), stack or (frame("render", 20),))
+    """Another thread that kept the loop's, by the GIL or by what was awaited of it."""
+    return Hold(at_ns(at_ms), ns(late_ms), thread, native_id, ns(cpu_ms), stack or (frame("render", 20),), awaited)
 
 
 def allowance(from_ms: float, to_ms: float | None = None, **fields: Any) -> Allowance:

@@ -87,6 +87,7 @@ def test_blank_variable():
 def test_callable_sink():
     """A sink may be a callable, alone or beside names."""
     assert resolved({"sinks": print}).sinks == (print,)
+    assert resolved({"rules": print}).rules == (print,)
     assert resolved({"sinks": ["logging", print]}).sinks == ("logging", print)
 
 
@@ -119,6 +120,8 @@ WRONG = [
     ("ongoing_ms", "soon", "or None"),
     ("sinks", 5, "structlog"),
     ("sinks", [""], "structlog"),
+    ("rules", "by name", "callables"),
+    ("rules", [5], "callables"),
     ("app_packages", ["not a name"], "import names"),
     ("app_packages", [3], "import names"),
     ("session", "", "a file's path"),

@@ -11,6 +11,8 @@ from facts import allowance, call, frame, observation, sample, samples
 import loopwatch
 from loopwatch.engine import ENGINE
 from loopwatch.errors import SettingError
+from loopwatch.observations import Verdict
+from loopwatch.records import Cause
 from loopwatch.testing import capture_stalls
 
 PATIENCE_S = 10.0
@@ -79,6 +81,43 @@ def test_app_packages():
 
 
 # ── announcements ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_rules_of_the_users():
+    """A rule of one's own is asked before ours, and where it has no answer, ours decide."""
+
+    def in_reports(observation):
+        return (
+            Verdict(Cause.DISK, "reports read files", 0.9)
+            if observation.samples[0].stack[0].function == "report"
+            else None
+        )
+
+    with loopwatch.watching(sinks=[], rules=[in_reports]) as watch:
+        watch.receive(observation(*samples(frame("report"), cpu=1.0, late_ms=5)), set())
+        watch.receive(observation(*samples(frame("handler", point="jump"), cpu=1.0, late_ms=5)), set())
+
+        assert [(stall.cause, stall.evidence == "reports read files") for stall in watch.stalls] == [
+            (Cause.DISK, True),
+            (Cause.PYTHON, False),
+        ]
+
+
+@pytest.mark.parametrize("answer", [ValueError("no samples"), "disk"])
+def test_rule_that_fails(caplog, answer):
+    """A rule that raises, or answers nonsense, is switched off and said once; stalls are told on."""
+
+    def broken(observation):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with loopwatch.watching(sinks=[], rules=[broken]) as watch:
+        for _ in range(3):
+            watch.receive(observation(*samples(frame("handler", point="jump"), cpu=1.0, late_ms=5)), set())
+
+        assert [stall.cause for stall in watch.stalls] == [Cause.PYTHON] * 3
+    assert len([record for record in caplog.records if "broken" in record.getMessage()]) == 1
 
 
 def test_announcements():

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from loopwatch.judge.advice import advise
 from loopwatch.judge.allowed import excuse
 from loopwatch.judge.cause import RULES, Rule, verdict_of
+from loopwatch.judge.evidence import protocol_of
 from loopwatch.judge.fingerprint import fingerprint_of
 from loopwatch.judge.origin import headline_of, heaviest_stack, holder_origin, parts_at, shares_of
-from loopwatch.judge.weights import kept_by, weigh
+from loopwatch.judge.weights import awaited, kept_by, weigh
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause, Holder, Origin, RequestInfo, Stall
 
-__all__ = ["judge"]
+__all__ = ["RULES", "Rule", "judge"]
 
 NO_LINE = frozenset({Cause.STARVED, Cause.SUSPENDED, Cause.GC, Cause.OVERLOAD})
 """Causes that are no single line's fault; `shares` still tells what was running."""
@@ -55,11 +56,11 @@ def judge(
         task=_task(blamed),
         loop=observation.loop,
         waiting=observation.waiting,
-        advice=advise(verdict.cause, origin),
+        advice=advise(verdict.cause, origin, protocol_of(observation)),
         fingerprint=fingerprint_of(verdict.cause, origin, shares),
         context=blamed[-1].context if blamed else (),
         allowed=excuse(observation, threshold_ms),
-        holder=_holder(observation) if verdict.cause is Cause.GIL else None,
+        holder=_holder(verdict.cause, observation),
     )
 
 
@@ -72,8 +73,9 @@ def _blamed(
     return headline if headline and (cause not in NO_LINE or _asked_for(headline)) else None
 
 
-def _holder(observation: Observation) -> Holder | None:
-    hold = kept_by(observation)
+def _holder(cause: Cause, observation: Observation) -> Holder | None:
+    """Who kept the GIL, or whom the thread waited for."""
+    hold = kept_by(observation) if cause is Cause.GIL else awaited(observation) if cause is Cause.LOCK else None
     return None if hold is None else Holder(hold.thread, hold.native_id, hold.stack)
 
 

@@ -7,7 +7,8 @@ the thread itself did. Every verdict carries the figures that it rests on.
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from loopwatch.judge.mechanism import LATE_SWITCHES, mechanisms_of
+from loopwatch.judge.evidence import ms, own_doing_words, who_ran, why_starved
+from loopwatch.judge.mechanism import mechanisms_of
 from loopwatch.judge.weights import Weights, kept_by, parts_of, weigh
 from loopwatch.observations import Observation, Sample, Verdict
 from loopwatch.records import Cause
@@ -35,7 +36,7 @@ def suspended(observation: Observation) -> Verdict | None:
         return None
     return Verdict(
         Cause.SUSPENDED,
-        f"no thread of the process ran for {_ms(stopped)} of {_ms(weights.duration_ns)}, "
+        f"no thread of the process ran for {ms(stopped)} of {ms(weights.duration_ns)}, "
         "and the watchdog was not waiting for anything",
         0.9,
     )
@@ -55,7 +56,8 @@ def starved(observation: Observation) -> Verdict | None:
         return None
     return Verdict(
         Cause.STARVED,
-        f"the thread was ready to run but waited for a core for {_ms(waited)} of {_ms(weights.duration_ns)}",
+        f"the thread was ready to run but waited for a core for {ms(waited)} of {ms(weights.duration_ns)}"
+        + why_starved(observation.vitals, waited),
         min(1.0, waited / weights.duration_ns + 0.1),
     )
 
@@ -68,7 +70,7 @@ def collection(observation: Observation) -> Verdict | None:
     longest = max(observation.collections, key=lambda one: one.end_ns - one.start_ns)
     return Verdict(
         Cause.GC,
-        f"the garbage collector ran for {_ms(weights.gc_ns)} of {_ms(weights.duration_ns)} "
+        f"the garbage collector ran for {ms(weights.gc_ns)} of {ms(weights.duration_ns)} "
         f"(generation {longest.generation}, {longest.collected} objects freed)",
         0.98,
     )
@@ -85,8 +87,8 @@ def foreign_gil(observation: Observation) -> Verdict | None:
     sure = 0.9 if hold is not None and observation.exact else 0.7
     return Verdict(
         Cause.GIL,
-        f"the loop {what}, but {who} kept the GIL for up to {_ms(weights.gil_ns)} of {_ms(weights.duration_ns)}; "
-        f"other threads burned {_ms(weights.other_cpu_ns or 0)} of CPU, the loop's thread {_ms(weights.cpu_ns or 0)}",
+        f"the loop {what}, but {who} kept the GIL for up to {ms(weights.gil_ns)} of {ms(weights.duration_ns)}; "
+        f"other threads burned {ms(weights.other_cpu_ns or 0)} of CPU, the loop's thread {ms(weights.cpu_ns or 0)}",
         sure,
     )
 
@@ -101,8 +103,8 @@ def overload(observation: Observation) -> Verdict | None:
         return None
     return Verdict(
         Cause.OVERLOAD,
-        f"at least {ran} callbacks ran in one turn of {_ms(observation.duration_ns)}, most often of {_who(observation)}; "
-        f"none was seen to last {_ms(longest_ns)}",
+        f"at least {ran} callbacks ran in one turn of {ms(observation.duration_ns)}, most often of {who_ran(observation)}; "
+        f"none was seen to last {ms(longest_ns)}",
         0.85,
     )
 
@@ -125,14 +127,6 @@ def _steps(observation: Observation) -> tuple[int, int] | None:
     return ran, longest
 
 
-def _who(observation: Observation) -> str:
-    """The coroutines, or the innermost user functions, that the samples found running."""
-    names = Counter(
-        sample.task or (sample.stack[-1].function if sample.stack else "C code") for sample in observation.samples
-    )
-    return ", ".join(name for name, _ in names.most_common(3))
-
-
 def own_doing(observation: Observation) -> Verdict | None:
     """What the thread itself did for most of the time: computing in Python or C, or waiting, and for what."""
     weights = weigh(observation)
@@ -147,31 +141,9 @@ def own_doing(observation: Observation) -> Verdict | None:
     share = taken / max(1, observation.duration_ns)
     return Verdict(
         cause,
-        _sentence(cause, weights, agreeing, observation),
+        own_doing_words(cause, agreeing, observation),
         round(_confidence(cause, weights) * min(1.0, share + 0.3), 2),
     )
-
-
-def _sentence(cause: Cause, weights: Weights, agreeing: int, observation: Observation) -> str:
-    clock = (
-        f"the thread was on the CPU for {_ms(weights.cpu_ns)} of {_ms(weights.duration_ns)}"
-        if weights.cpu_ns is not None
-        else "this platform has no CPU clock for threads"
-    )
-    calls = Counter(
-        s.syscall.name for s in observation.samples if s.syscall is not None and s.syscall.name != "running"
-    )
-    call = (
-        f", most often in {calls.most_common(1)[0][0]}" if calls and cause not in (Cause.PYTHON, Cause.NATIVE) else ""
-    )
-    late = (
-        f"; the GIL was kept for {_ms(weights.late_ns)}"
-        if cause is Cause.NATIVE and weights.late_ns > LATE_SWITCHES * observation.switch_interval_ns
-        else ""
-    )
-    hold = kept_by(observation) if cause is Cause.GIL else None
-    holder = f"; thread {hold.thread!r} kept it" if hold is not None else ""
-    return f"{clock}; {agreeing} of {len(observation.samples)} samples say {cause.value}{call}{late}{holder}"
 
 
 def _confidence(cause: Cause, weights: Weights) -> float:
@@ -190,7 +162,7 @@ def undecided(observation: Observation) -> Verdict:
         missing = "this platform has no CPU clock for threads, and the frames do not tell"
     else:
         missing = (
-            f"the thread was on the CPU for {_ms(weights.cpu_ns)} of {_ms(weights.duration_ns)}, "
+            f"the thread was on the CPU for {ms(weights.cpu_ns)} of {ms(weights.duration_ns)}, "
             "and neither frames nor system call tell what it waited for"
         )
     return Verdict(Cause.UNKNOWN, missing, 0.0)
@@ -202,8 +174,8 @@ def by_clock_alone(observation: Observation) -> Verdict | None:
     if observation.samples or weights.cpu_share is None or weights.cpu_share < 0.7:  # noqa: PLR2004
         return None
     held = weights.late_ns >= MOST * weights.duration_ns
-    text = f"the thread was on the CPU for {_ms(weights.cpu_ns or 0)} of {_ms(weights.duration_ns)}; no sample could be taken"
-    return Verdict(Cause.NATIVE, f"{text}, since the GIL was kept for {_ms(weights.late_ns)}", 0.6) if held else None
+    text = f"the thread was on the CPU for {ms(weights.cpu_ns or 0)} of {ms(weights.duration_ns)}; no sample could be taken"
+    return Verdict(Cause.NATIVE, f"{text}, since the GIL was kept for {ms(weights.late_ns)}", 0.6) if held else None
 
 
 RULES: tuple[Rule, ...] = (suspended, starved, collection, foreign_gil, overload, own_doing, by_clock_alone)
@@ -216,7 +188,3 @@ def verdict_of(observation: Observation, rules: Sequence[Rule] = RULES) -> Verdi
         if verdict is not None:
             return verdict
     return undecided(observation)
-
-
-def _ms(ns: int) -> str:
-    return f"{ns / 1e6:.0f} ms"

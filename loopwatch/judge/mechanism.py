@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from loopwatch.judge.names import in_subprocess, named_cause
+from loopwatch.judge.names import in_subprocess, is_quick, named_cause
 from loopwatch.judge.weights import KEPT, PROMPT_NS, REMEMBERED, Part, held_ns, parts_of, waits_for_gil, weigh
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause
@@ -74,8 +74,10 @@ def _in_c(part: Part, observation: Observation) -> bool:
     if held_ns(part, observation) > LATE_SWITCHES * switch_interval_ns:
         return True
     leaf = sample.stack[-1] if sample.stack else None
+    if leaf is None or leaf.point != "call" or is_quick(leaf.call):
+        return False
     # Python code would have made the watchdog wait for a whole switch interval.
-    return leaf is not None and leaf.point == "call" and sample.late_ns < 0.8 * switch_interval_ns
+    return sample.late_ns < 0.8 * switch_interval_ns
 
 
 def waiting_cause(sample: Sample) -> Cause:
@@ -93,6 +95,8 @@ def _by_syscall(sample: Sample) -> Cause | None:
         return _BY_TARGET[call.target]
     if call.name == "futex":
         return _in_futex(sample)
+    if call.name == "fault":
+        return Cause.DISK if sample.state == "D" else None
     if call.target == "nothing":
         return Cause.SLEEP
     cause = _BY_CALL.get(call.name)

@@ -159,12 +159,14 @@ def _candidates(frame: Frame, beneath: Frame | None, part: Part, observation: Ob
     """
     if held_ns(part, observation) <= LATE_SWITCHES * observation.switch_interval_ns:
         return ()
-    here, elsewhere = _here(frame), tuple(spot for spot in frame.suspects if spot.line != frame.line)
+    here = _here(frame)
     if beneath is not None and beneath.point != "resume":
         return ()
     if beneath is not None or frame.point != "call" or is_quick(frame.call):
-        # Just entered, at the end of a round, or after a call that takes no time: an operator before it kept the GIL.
-        return frame.suspects or (here,)
+        # Just entered, at the end of a round, or after a call that takes no time: something before it kept the GIL.
+        return (*frame.suspects, *((frame.returned,) if frame.returned else ())) or (here,)
+    # The call may have taken the time itself: beside it, only operators that are known for it count.
+    elsewhere = tuple(spot for spot in frame.suspects if spot.line != frame.line and spot.rank == 0)
     return (here, *elsewhere) if elsewhere or _crowded(part.sample, observation) else ()
 
 

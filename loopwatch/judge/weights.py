@@ -14,6 +14,7 @@ __all__ = [
     "REMEMBERED",
     "Part",
     "Weights",
+    "awaited",
     "held_ns",
     "kept_by",
     "overlap_ns",
@@ -151,7 +152,7 @@ def _gil_ns(weights: Weights, observation: Observation) -> int:
 def kept_by(observation: Observation) -> Hold | None:
     """The longest hold of the thread that kept the GIL for most of the time; None: nobody was seen to."""
     looks: dict[int, Hold] = {}
-    for hold in observation.holds:
+    for hold in (one for one in observation.holds if not one.awaited):
         there = looks.get(hold.at_ns)
         if there is None or hold.cpu_ns > there.cpu_ns:
             looks[hold.at_ns] = hold
@@ -163,6 +164,11 @@ def kept_by(observation: Observation) -> Hold | None:
         return None
     heaviest, _ = held.most_common(1)[0]
     return max((one for one in looks.values() if one.native_id == heaviest), key=lambda one: one.late_ns)
+
+
+def awaited(observation: Observation) -> Hold | None:
+    """The thread whose end or result the loop's thread waits for; None: for none, or that cannot be told."""
+    return next((hold for hold in observation.holds if hold.awaited), None)
 
 
 def waits_for_gil(sample: Sample) -> bool:

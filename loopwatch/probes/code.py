@@ -3,51 +3,26 @@
 Runs on the delivery thread: `co_positions` takes 25-50 microseconds and reading source is I/O. Answers are cached per place,
 since the samples of a stall, and stalls of one incident, stand at the same few places.
 
-Where the interpreter looks for a pending thread switch (CPython 3.11-3.13, Python/bytecodes.c and Python/ceval.c,
-`CHECK_EVAL_BREAKER` / `CHECK_PERIODIC`): on entering a function (RESUME), at the end of a loop's round (JUMP_BACKWARD), and
-after a call into C. A thread that runs Python code is therefore always found at one of these points, and what it did since
-the previous one is not visible: `suspects` lists the operators that may have been something long.
 """
 
 import ast
-import dis
 import linecache
 import sys
 import tokenize  # noqa: F401 - what linecache imports when it first needs it: a fork meanwhile would lock the import for good
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 from types import CodeType, ModuleType
 
+from loopwatch.probes.bytecode import point_of, unseen_before
 from loopwatch.probes.names import kind_of_code, resolve_name
 from loopwatch.records import Frame, Spot
 
 __all__ = ["Resolver"]
 
-MAX_CACHED = 20_000
+MAX_CACHED = 4_096
 MAX_TEXT = 240
 """Characters of source or expression kept: a line may be a megabyte of data."""
-
-_CHECKPOINTS = (
-    "CALL",
-    "PRECALL",
-    "RESUME",
-    "JUMP_BACKWARD",
-    "INSTRUMENTED_CALL",
-    "INSTRUMENTED_RESUME",
-    "INSTRUMENTED_JUMP_B",
-)
-_LONG_OPERATIONS = frozenset(
-    "BINARY_OP CONTAINS_OP COMPARE_OP BINARY_SLICE STORE_SLICE LIST_EXTEND SET_UPDATE DICT_UPDATE DICT_MERGE BUILD_STRING "
-    "FORMAT_VALUE FORMAT_SIMPLE FORMAT_WITH_SPEC UNPACK_SEQUENCE UNPACK_EX UNARY_NEGATIVE UNARY_INVERT UNARY_NOT BINARY_SUBSCR "
-    "STORE_SUBSCR DELETE_SUBSCR FOR_ITER".split()
-)
-"""Operators that run C code of any length without a check point after them."""
-_MOSTLY_SHORT = frozenset(
-    "COMPARE_OP BINARY_SUBSCR STORE_SUBSCR DELETE_SUBSCR UNARY_NOT UNARY_NEGATIVE UNARY_INVERT UNPACK_SEQUENCE FORMAT_VALUE "
-    "FORMAT_SIMPLE FOR_ITER".split()
-)
-_MAKES_OBJECT = frozenset({"GET_AWAITABLE", "GET_ITER", "GET_AITER"})
 
 
 class Resolver:
@@ -74,7 +49,8 @@ class Resolver:
 
 def _resolve(code: CodeType, offset: int, module: str | None) -> Frame:
     spot = _spot(code, offset, module)
-    point = _point(code, offset)
+    point = point_of(code, offset)
+    before = unseen_before(code, offset)
     # At the end of a round, or on entry, the instruction's own position is a by-product: only its line means something.
     expression = None if point in ("jump", "resume") else spot.expression
     return Frame(
@@ -90,7 +66,8 @@ def _resolve(code: CodeType, offset: int, module: str | None) -> Frame:
         expression=expression,
         call=_called(expression, module) if point == "call" else None,
         point=point,
-        suspects=_suspects(code, offset, module),
+        suspects=tuple(replace(_spot(code, at, module), rank=rank) for at, rank in before.operators),
+        returned=None if before.call is None else _spot(code, before.call, module),
         coroutine=bool(code.co_flags & _COROUTINE),
     )
 
@@ -148,68 +125,6 @@ def _lines(file: str, module: str | None) -> list[str]:
     # A zip or another loader: linecache asks the module's own loader for the source (PEP 302, `get_source`).
     found = sys.modules.get(module or "")
     return linecache.getlines(file, vars(found)) if isinstance(found, ModuleType) else []
-
-
-@lru_cache(maxsize=512)
-def _instructions(code_id: int, code: "_ByIdentity") -> tuple[tuple[int, str, int | None], ...]:
-    """(offset, name, line) of every instruction, caches left out. `code_id` is the key: see `_ByIdentity`."""
-    line = None
-    rows = []
-    for instruction in dis.get_instructions(code.code):
-        line = instruction.positions.lineno if instruction.positions and instruction.positions.lineno else line
-        rows.append((instruction.offset, instruction.opname, line))
-    return tuple(rows)
-
-
-class _ByIdentity:
-    """A code object that is equal only to itself."""
-
-    __slots__ = ("code",)
-
-    def __init__(self, code: CodeType) -> None:
-        self.code = code
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByIdentity) and other.code is self.code
-
-    def __hash__(self) -> int:
-        return id(self.code)
-
-
-def _before(code: CodeType, offset: int) -> Iterator[tuple[int, str, int | None]]:
-    """The instructions up to `offset`, latest first."""
-    rows = _instructions(id(code), _ByIdentity(code))
-    return (row for row in reversed(rows) if row[0] <= offset)
-
-
-def _point(code: CodeType, offset: int) -> str:
-    name = next((name for _, name, _ in _before(code, offset)), "")
-    if name.startswith(("CALL", "PRECALL", "INSTRUMENTED_CALL")) and "INTRINSIC" not in name:
-        return "call"
-    if "RESUME" in name or offset < 0:
-        return "resume"
-    if "JUMP_BACKWARD" in name:
-        return "jump"
-    return "await" if name in {"SEND", "YIELD_VALUE", "INSTRUMENTED_YIELD_VALUE"} else "other"
-
-
-def _suspects(code: CodeType, offset: int, module: str | None) -> tuple[Spot, ...]:
-    """Operators since the previous check point, latest first, one per line."""
-    found: dict[int, Spot] = {}
-    following = ""
-    # A call that has just returned may itself have taken the time: beside it, only operators that are known for it count.
-    wanted = _LONG_OPERATIONS - _MOSTLY_SHORT if _point(code, offset) == "call" else _LONG_OPERATIONS
-    # The first row is where the frame stands (3.11 makes a call of two instructions); `offset` itself may be one of its
-    # inline cache entries.
-    for row, (at, name, line) in enumerate(_before(code, offset)):
-        if row and name.startswith(_CHECKPOINTS) and "INTRINSIC" not in name and not (row == 1 and name == "PRECALL"):
-            if following not in _MAKES_OBJECT:
-                break
-            continue  # a coroutine or generator function: calling it makes an object, and the interpreter does not look
-        if name in wanted and line is not None and line not in found:
-            found[line] = _spot(code, at, module)
-        following = name
-    return tuple(found.values())
 
 
 def _called(expression: str | None, module: str | None) -> str | None:

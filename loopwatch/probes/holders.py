@@ -1,4 +1,4 @@
-"""Which thread kept the GIL? The one that burned the CPU meanwhile. Its stack is walked as the watchdog gets in.
+"""Which other thread kept this one? Of the GIL: the one that burned the CPU meanwhile. Its stack is walked as the watchdog gets in.
 
 What a thread burned is the growth of its CPU clock since it was last noted, so clocks are noted now and then, as long as the
 process computes at all. Only threads that Python's `threading` knows have a number by which their clock is found; of these at
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from loopwatch.probes.awaited import awaited_thread
 from loopwatch.probes.stacks import Capture, capture
 from loopwatch.probes.threads import ThreadProbe
 
@@ -71,6 +72,14 @@ class HolderProbe:
             Suspect(name, native_id, cpu_ns, capture(frames[ident], frozenset(), MAX_FRAMES))
             for cpu_ns, name, native_id, ident in heaviest
         )
+
+    def awaited(self, frames: dict[int, FrameType], thread_id: int) -> Suspect | None:
+        """The thread that thread `thread_id` waits for; None: for none, or that cannot be told."""
+        ident = awaited_thread(frames.get(thread_id), frames)
+        if ident is None:
+            return None
+        name, native_id = next(((name, native) for one, name, native in _threads() if one == ident), ("", 0))
+        return Suspect(name, native_id, 0, capture(frames[ident], frozenset(), MAX_FRAMES))
 
 
 def _threads() -> list[tuple[int, str, int]]:

@@ -1,8 +1,11 @@
 """The process as a whole, and the watchdog's own thread: was it the machine that took the time?"""
 
+import re
 import threading
 import time
 
+from loopwatch.probes import procfs
+from loopwatch.probes.cgroups import ThrottleProbe
 from loopwatch.probes.threads import ThreadProbe, context_switches
 
 __all__ = ["MachineProbe"]
@@ -13,6 +16,7 @@ class MachineProbe:
 
     def __init__(self) -> None:
         self._own: ThreadProbe | None = None
+        self._throttle: ThrottleProbe | None = None
 
     @staticmethod
     def process_cpu_ns() -> int | None:
@@ -31,7 +35,22 @@ class MachineProbe:
         schedule = self._own.schedule()
         return schedule.waited_ns if schedule else None
 
+    def throttled_ns(self) -> int | None:
+        """For how long the control group's limit kept the process from running so far; None: it has none."""
+        if self._throttle is None:
+            self._throttle = ThrottleProbe()
+        return self._throttle.throttled_ns()
+
+    @staticmethod
+    def cpu_pressure() -> float | None:
+        """Share of the last ten seconds, in percent, in which some task waited for a core (Documentation/accounting/psi.rst)."""
+        descriptor = procfs.open_file("/proc/pressure/cpu")
+        found = re.match(rb"some avg10=([0-9.]+)", procfs.read(descriptor))
+        procfs.close(descriptor)
+        return float(found[1]) if found else None
+
     def close(self) -> None:
-        if self._own is not None:
-            self._own.close()
-            self._own = None
+        for probe in (self._own, self._throttle):
+            if probe is not None:
+                probe.close()
+        self._own = self._throttle = None

@@ -9,15 +9,16 @@ import sys
 import time
 from dataclasses import dataclass
 
+from loopwatch.observations import Syscall
 from loopwatch.probes import procfs
-from loopwatch.probes.descriptors import kind_of, polled_descriptor
+from loopwatch.probes.descriptors import described, polled_descriptor
 
 try:
     import resource
 except ImportError:  # POSIX only
     resource = None  # type: ignore[assignment]
 
-__all__ = ["RawCall", "Schedule", "ThreadProbe", "context_switches"]
+__all__ = ["RawCall", "Schedule", "Status", "ThreadProbe", "context_switches"]
 
 # asm/unistd_64.h and asm-generic/unistd.h: only the calls that a blocked Python thread is found in.
 _SYSCALLS = {
@@ -53,17 +54,18 @@ class RawCall:
     """A system call as procfs shows it."""
 
     name: str
-    """"running" where the thread was on a CPU or ready to be."""
+    """"running" where the thread was on a CPU or ready to be, "fault" where it waits in the kernel outside a call."""
     fd: int | None = None
     """The descriptor it is about: its first argument, or the first one polled."""
     idle: bool = False
     """True for a select or poll on no descriptor at all."""
 
-    def target(self) -> str | None:
-        """What the descriptor is ("socket", "pipe", "file", "eventpoll", "other"); "nothing" for a wait on none; else None."""
+    def resolved(self) -> Syscall:
+        """With what its descriptor is, and what is at the other end."""
         if self.idle:
-            return "nothing"
-        return None if self.fd is None else kind_of(self.fd)
+            return Syscall(self.name, "nothing")
+        target, about = (None, None) if self.fd is None else described(self.fd)
+        return Syscall(self.name, target, about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,16 @@ class Schedule:
     """How often it was put on a core."""
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A thread as the kernel sees it."""
+
+    state: str
+    """"R" running or ready, "S" sleeping, "D" waiting for a disk, "T" stopped (man proc_pid_stat(5))."""
+    major_faults: int
+    """How often it has touched memory that had to be read from a disk first."""
+
+
 class ThreadProbe:
     """Reads one thread of this process. Made on any thread, used by the watchdog; `close` gives the descriptors back."""
 
@@ -83,6 +95,7 @@ class ThreadProbe:
         self._native_id = native_id
         self._schedstat = procfs.open_file(f"/proc/self/task/{native_id}/schedstat")
         self._syscall = procfs.open_file(f"/proc/self/task/{native_id}/syscall")
+        self._stat = procfs.open_file(f"/proc/self/task/{native_id}/stat")
 
     def cpu_ns(self) -> int | None:
         """CPU time of the thread so far. Does not give up the GIL."""
@@ -109,6 +122,15 @@ class ThreadProbe:
         except ValueError:
             return None
 
+    def status(self) -> Status | None:
+        """Its state, and its page faults so far."""
+        _, _, fields = procfs.read(self._stat).rpartition(b") ")  # its name may have spaces and brackets
+        words = fields.split()
+        try:
+            return Status(words[0].decode(), int(words[9]))
+        except (IndexError, ValueError):
+            return None
+
     def syscall(self) -> RawCall | None:
         """The system call it sits in right now."""
         words = procfs.read(self._syscall).split()
@@ -119,9 +141,9 @@ class ThreadProbe:
         return _decode(words)
 
     def close(self) -> None:
-        for descriptor in (self._schedstat, self._syscall):
+        for descriptor in (self._schedstat, self._syscall, self._stat):
             procfs.close(descriptor)
-        self._schedstat = self._syscall = None
+        self._schedstat = self._syscall = self._stat = None
 
 
 def _decode(words: list[bytes]) -> RawCall | None:
@@ -129,7 +151,7 @@ def _decode(words: list[bytes]) -> RawCall | None:
         number, first = int(words[0]), int(words[1], 16)
     except (ValueError, IndexError):
         return None
-    name = _NAMES.get(number, "other")
+    name = "fault" if number < 0 else _NAMES.get(number, "other")
     if name in _FIRST_IS_FD:
         return RawCall(name, first if first < 1 << 31 else None)
     if name in _POLLS:

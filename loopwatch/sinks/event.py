@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from loopwatch.records import Stall
+from loopwatch.records import Cause, Stall
 
 __all__ = ["event_name", "fields_of", "one_line"]
 
@@ -48,7 +48,7 @@ def fields_of(stall: Stall) -> dict[str, Any]:
     }
     if not stall.ongoing:
         # Of the thread that is to blame: where another one kept the GIL, the loop's own stack tells nothing.
-        stack = stall.holder.stack if stall.holder is not None else stall.stack
+        stack = stall.holder.stack if stall.holder is not None and stall.cause is Cause.GIL else stall.stack
         fields["stack"] = [f"{frame.file}:{frame.line} {frame.function}" for frame in stack]
     if stall.holder is not None:
         fields["holder"] = stall.holder.thread

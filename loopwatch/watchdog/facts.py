@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 from loopwatch.clocks import Clock
-from loopwatch.observations import Allowance, Observation, Sample, Syscall, Turn
+from loopwatch.observations import Allowance, Observation, Sample, Turn
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture
@@ -12,6 +13,8 @@ from loopwatch.watchdog.notes import Look, Mark, Pending, Watched, vitals_betwee
 
 __all__ = ["AllowancesWithin", "Facts"]
 
+PRESSED = 0.2
+"""Wait for a core, as a share of the time, from which on the machine's own word about it is asked for."""
 AllowancesWithin = Callable[[int, int, int], tuple[Allowance, ...]]
 
 
@@ -29,7 +32,7 @@ class Facts:
     def mark(self, watched: Watched, own: bool = True) -> Mark:
         """All clocks now; `own` ones of the calling thread only where that is the watchdog's."""
         cpu_ns, process_ns = watched.probe.cpu_ns(), self._machine.process_cpu_ns()
-        schedule = watched.probe.schedule()
+        schedule, status = watched.probe.schedule(), watched.probe.status()
         return Mark(
             at_ns=self._clock.now_ns(),
             cpu_ns=cpu_ns,
@@ -38,11 +41,13 @@ class Facts:
             process_ns=process_ns,
             own_runqueue_ns=self._machine.own_runqueue_ns() if own else None,
             own_switches=self._machine.own_switches() if own else None,
+            major_faults=status.major_faults if status else None,
+            throttled_ns=self._machine.throttled_ns() if own else None,
         )
 
     def sample(self, watched: Watched, look: Look, stack: Capture) -> Sample:
         """One sample, but for its stack, which is resolved later. Does I/O: the stack has been walked before."""
-        call = watched.probe.syscall()
+        call, status = watched.probe.syscall(), watched.probe.status()
         schedule = watched.probe.schedule()
         task_id, task, context = look.task
         return Sample(
@@ -52,7 +57,8 @@ class Facts:
             cpu_ns=look.cpu_ns,
             runqueue_ns=schedule.waited_ns if schedule else None,
             process_cpu_ns=self._machine.process_cpu_ns(),
-            syscall=None if call is None else Syscall(call.name, call.target()),
+            syscall=None if call is None else call.resolved(),
+            state=status.state if status else None,
             progress=stack.progress,
             task_id=task_id,
             task=task,
@@ -72,6 +78,9 @@ class Facts:
     ) -> Observation:
         """What the clocks say of one stall; its stacks are resolved later."""
         info = watched.heartbeat.info
+        vitals = vitals_between(pending, mark or self.mark(watched))
+        if (vitals.runqueue_ns or 0) > PRESSED * vitals.wall_ns:
+            vitals = replace(vitals, cpu_pressure=self._machine.cpu_pressure())
         return Observation(
             id=pending.id,
             ongoing=ongoing,
@@ -82,7 +91,7 @@ class Facts:
             loop=info,
             waited=turn.waited,
             samples=tuple(sample for sample, _ in pending.samples),
-            vitals=vitals_between(pending, mark or self.mark(watched)),
+            vitals=vitals,
             collections=self._garbage.within(info.thread_id, turn.start_ns, turn.end_ns),
             allowances=self._allowances(info.thread_id, turn.start_ns, turn.end_ns),
             waiting=pending.waiting,

@@ -18,7 +18,7 @@ from types import FrameType
 from loopwatch.clocks import Clock
 from loopwatch.observations import Hold, Observation, Reading, Turn
 from loopwatch.probes.garbage import GarbageProbe
-from loopwatch.probes.holders import HolderProbe
+from loopwatch.probes.holders import HolderProbe, Suspect
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture, capture
 from loopwatch.probes.tasks import current_task, requests_in_flight
@@ -133,9 +133,11 @@ class Watchdog:
             self._pulse,
             Pulse(now, machine.process_cpu_ns(), machine.own_runqueue_ns(), machine.own_switches()),
         )
-        if before is None or now - due_ns <= self.limits.late_ns:
+        if before is None:
             return 0
         starved = max(0, (self._pulse.runqueue_ns or 0) - (before.runqueue_ns or 0))
+        if now - due_ns <= self.limits.late_ns:
+            return starved
         if stood_still(before, self._pulse, due_ns, starved):
             self._stopped.append((due_ns, now))
             return now - due_ns
@@ -147,7 +149,10 @@ class Watchdog:
         if reading.since_ns is None or now < self._sample_due(watched, reading):
             return Look(now, due_ns, reading)
         stack = capture(frames.get(watched.heartbeat.info.thread_id), watched.boundary, self.limits.max_frames)
-        return Look(now, due_ns, reading, stack, current_task(watched.loop), watched.probe.cpu_ns())
+        awaited = self._holders.awaited(frames, watched.heartbeat.info.thread_id)
+        return Look(
+            now, due_ns, reading, stack, current_task(watched.loop), watched.probe.cpu_ns(), _awaited_hold(now, awaited)
+        )
 
     def _sample_due(self, watched: Watched, reading: Reading) -> int:
         pending = watched.pending
@@ -191,6 +196,7 @@ class Watchdog:
         pending.late_ns = max(pending.late_ns, late_ns)
         if look.stack is not None:
             self.samples += 1
+            pending.awaited = look.awaited or pending.awaited
             sample = replace(self._facts.sample(watched, look, look.stack), late_ns=late_ns)
             pending.keep(sample, look.stack, self.limits.max_samples)
         if sampled or look.at_ns < reading.since_ns + self.limits.first_sample_ns:
@@ -256,7 +262,7 @@ class Watchdog:
 
     def _tell(self, watched: Watched, turn: Turn, pending: Pending, mark: Mark | None, ongoing: bool = False) -> None:
         pending.id = pending.id or next(self._ids)
-        holds = holds_within(self._holds, watched, turn)
+        holds = holds_within(self._holds, watched, turn) + ((pending.awaited,) if pending.awaited else ())
         observation = replace(
             self._facts.observation(watched, turn, pending, mark, self.limits.threshold_ns, ongoing),
             stopped_ns=stopped_within(self._stopped, turn),
@@ -282,6 +288,12 @@ class Watchdog:
         self._report_failure(
             f"watching the {watched.heartbeat.info.backend} loop of thread {watched.heartbeat.info.thread!r}: {error!r}"
         )
+
+
+def _awaited_hold(now: int, one: Suspect | None) -> tuple[Hold, Capture] | None:
+    if one is None:
+        return None
+    return Hold(now, 0, one.thread, one.native_id, one.cpu_ns, awaited=True), one.stack
 
 
 def stall_ids(prefix: str) -> Iterable[str]:

@@ -19,7 +19,7 @@ __all__ = ["Pulse", "holds_within", "kept_waiting", "late_within", "slept_throug
 
 Window = tuple[int, int]
 """When the watchdog wanted to wake, and when it did."""
-SETTLE_SWITCHES = 4
+SETTLE_SWITCHES = 10
 """A loop that was kept from the GIL wakes within this many switch intervals of the watchdog, which waited for the same one."""
 ENOUGH_SWITCHES = 0.5
 """Of the context switches that waiting for the GIL all the time would have made."""

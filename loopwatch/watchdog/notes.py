@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loopwatch.heartbeats.base import Heartbeat
-from loopwatch.observations import Reading, Sample, Vitals
+from loopwatch.observations import Hold, Reading, Sample, Vitals
 from loopwatch.probes.stacks import Capture
 from loopwatch.probes.tasks import CurrentTask
 from loopwatch.probes.threads import ThreadProbe
@@ -25,6 +25,8 @@ class Mark:
     process_ns: int | None
     own_runqueue_ns: int | None
     own_switches: int | None
+    major_faults: int | None = None
+    throttled_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Look:
     stack: Capture | None = None
     task: CurrentTask = (None, None, ())
     cpu_ns: int | None = None
+    awaited: tuple[Hold, Capture] | None = None
+    """The thread that the loop's thread waits for."""
     excused_ns: int = 0
     """The part of its lateness in which the machine did not run the watchdog: no core, or the process was stopped."""
 
@@ -62,6 +66,7 @@ class Pending:
     """How long it had lasted at its latest announcement; 0: none yet."""
     waiting: Waiting = field(default_factory=Waiting)
     late_ns: int = 0
+    awaited: tuple[Hold, Capture] | None = None
 
     def keep(self, sample: Sample, stack: Capture, at_most: int) -> None:
         """Add a sample; beyond `at_most` the one goes whose neighbours are closest, so that the rest covers the stall evenly."""
@@ -107,6 +112,8 @@ def vitals_between(pending: Pending, end: Mark) -> Vitals:
         cpu_ns=cpu,
         runqueue_ns=_grown(base.runqueue_ns, end.runqueue_ns),
         other_cpu_ns=None if cpu is None or process is None else max(0, process - cpu),
+        major_faults=_grown(base.major_faults, end.major_faults),
+        throttled_ns=_grown(base.throttled_ns, end.throttled_ns),
         watchdog_late_ns=pending.late_ns,
         watchdog_runqueue_ns=_grown(base.own_runqueue_ns, end.own_runqueue_ns),
         watchdog_switches=_grown(base.own_switches, end.own_switches),

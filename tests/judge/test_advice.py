@@ -3,7 +3,8 @@
 import pytest
 from facts import origin
 
-from loopwatch.judge.advice import BY_CALL, BY_CAUSE, advise
+from loopwatch.judge.advice import BY_CALL, BY_CAUSE, BY_PROTOCOL, advise
+from loopwatch.judge.evidence import PROTOCOLS
 from loopwatch.records import Cause
 
 UNADVISED = {Cause.SUSPENDED, Cause.UNKNOWN}
@@ -27,7 +28,15 @@ def test_every_cause(cause):
     assert advice == BY_CAUSE.get(cause)
 
 
-@pytest.mark.parametrize("advice", [*dict(BY_CALL).values(), *BY_CAUSE.values()])
+@pytest.mark.parametrize(("protocol", "advice"), BY_PROTOCOL.items())
+def test_every_protocol(protocol, advice):
+    """Where the call says nothing, the peer's protocol does; it is one that evidence can name."""
+    assert advise(Cause.NETWORK, origin(call="self.db.execute"), protocol) == advice
+    assert advise(Cause.NATIVE, origin(call="self.db.execute"), protocol) == BY_CAUSE[Cause.NATIVE]
+    assert protocol in PROTOCOLS.values()
+
+
+@pytest.mark.parametrize("advice", [*dict(BY_CALL).values(), *BY_CAUSE.values(), *BY_PROTOCOL.values()])
 def test_sentences(advice):
     """Each is a whole sentence on one line."""
     assert advice.strip() == advice

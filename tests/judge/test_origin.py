@@ -120,6 +120,22 @@ def test_late_sample_after_an_operator(point):
     assert origin.call is None
 
 
+def test_function_that_has_gone():
+    """Where no operator of the frame's own may have taken the time, the call before may have, in its last act."""
+    origin = origin_of(frame(line=13, point="jump", returned=Spot(12)), late_ms=300)
+
+    assert (origin.line, origin.exact, origin.candidates) == (12, False, (12,))
+
+
+def test_mostly_short_operators_beside_a_call():
+    """Beside a call, which may have taken the time itself, operators that are mostly short do not count."""
+    short, freeing = Spot(12, rank=1), Spot(11, rank=2)
+
+    assert origin_of(frame(line=13, point="call", call="json.dumps", suspects=(short, freeing)), late_ms=300).exact
+    quick = origin_of(frame(line=13, point="call", call="time.monotonic", suspects=(short, freeing)), late_ms=300)
+    assert quick.candidates == (12, 11)
+
+
 def test_late_call_with_suspects():
     """A late sample in a call, with operators before it, leaves both: the call first."""
     origin = origin_of(frame(line=13, point="call", call="json.dumps", suspects=SUSPECTS), late_ms=300)

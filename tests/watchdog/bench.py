@@ -4,7 +4,7 @@ import itertools
 from types import SimpleNamespace
 
 from loopwatch.observations import Reading, Turn
-from loopwatch.probes.threads import RawCall, Schedule
+from loopwatch.probes.threads import RawCall, Schedule, Status
 from loopwatch.schedule import Limits
 from loopwatch.testing import FakeClock, FakeHeartbeat
 from loopwatch.watchdog import Watchdog, Watched
@@ -24,7 +24,7 @@ class FakeThread:
     """The loop's thread, as its probe sees it."""
 
     def __init__(self):
-        self.cpu, self.waited, self.slices = 0, 0, 0
+        self.cpu, self.waited, self.slices, self.faults = 0, 0, 0, 0
         self.call = RawCall("running")
         self.closed = False
 
@@ -37,6 +37,9 @@ class FakeThread:
     def syscall(self):
         return self.call
 
+    def status(self):
+        return Status("R", self.faults)
+
     def close(self):
         self.closed = True
 
@@ -45,7 +48,7 @@ class FakeMachine:
     """The process and the watchdog's own thread."""
 
     def __init__(self):
-        self.cpu, self.waited, self.switches = 0, 0, 0
+        self.cpu, self.waited, self.switches, self.throttled = 0, 0, 0, None
 
     def process_cpu_ns(self):
         return self.cpu
@@ -56,12 +59,18 @@ class FakeMachine:
     def own_switches(self):
         return self.switches
 
+    def throttled_ns(self):
+        return self.throttled
+
+    def cpu_pressure(self):
+        return 50.0
+
 
 class FakeHolders:
     """The other threads that have computed."""
 
     def __init__(self):
-        self.found = ()
+        self.found, self.awaits = (), None
         self.noted = 0
 
     def note(self):
@@ -69,6 +78,9 @@ class FakeHolders:
 
     def suspects(self, frames):
         return self.found
+
+    def awaited(self, frames, thread_id):
+        return self.awaits
 
 
 class Bench:
