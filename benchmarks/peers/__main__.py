@@ -175,9 +175,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--places", type=int, default=2, help="at most so many places of each case (default 2; 0: all)")
     parser.add_argument("--threshold-ms", type=float, default=100.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=6, help="of each cost (default 6)")
+    parser.add_argument("--rounds", type=int, help="of each cost (default 6; 3 with --small)")
     parser.add_argument(
-        "--load-seconds", type=float, default=3.0, help="of load on FastAPI, a tool and round (default 3)"
+        "--load-seconds", type=float, default=2.0, help="of load on FastAPI, a tool and round (default 2)"
     )
     parser.add_argument("--small", action="store_true", help="a fixed part: 28 cases, one place each, asyncio alone")
     parser.add_argument("--quick", action="store_true", help="a short run that shows that it works; not to be quoted")
@@ -197,6 +197,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--python: no tool named {', '.join(sorted(unknown))}")
     if options.small or options.quick:
         options.places, options.backend = 1, options.backend[:1]
+    options.rounds = options.rounds or (3 if options.small else 6)
     options.cases = options.cases or list(QUICK if options.quick else SMALL if options.small else ["*"])
     return options
 

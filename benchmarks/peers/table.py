@@ -171,8 +171,8 @@ def _noise(turns: Mapping[str, Sequence[float | None]], rps: Mapping[str, Sequen
 # ── case by case ────────────────────────────────────────────────────────────────────────────────────────────────
 
 LEGEND = (
-    "L right line in the headline, S only in the stack, o reported without it; c right cause; x2 reported twice; - missed; "
-    "for silent cases the number of false reports; ! not scored."
+    "L right line in the headline, S only in the stack, n rightly none, o a wrong one or none; c right cause; x2 reported twice; "
+    "- missed; · nothing to report, and nothing reported; a number: so many false reports; ! not scored."
 )
 
 
@@ -190,13 +190,14 @@ def _cell(one: Judged) -> str:
     if one.outcome.expect == "silence":
         return str(len(one.false)) if one.false else "·"
     told = [_told(hit) for hit in one.hits]
-    return " ".join([*told, *([f"+{len(one.false)}"] if one.false else [])]) or "·"
+    return " ".join([*told, *([f"+{len(one.false)} false"] if one.false else [])]) or "·"
 
 
 def _told(hit: Hit) -> str:
     if hit.report is None:
         return "-"
-    line = "L" if hit.line else "S" if hit.shown else "o"
+    right = "L" if hit.report.line is not None else "n"
+    line = right if hit.line else "S" if hit.shown else "o"
     return line + ("c" if hit.cause else "") + (f"x{len(hit.reports)}" if len(hit.reports) > 1 else "")
 
 

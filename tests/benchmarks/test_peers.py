@@ -1,9 +1,11 @@
 """The peers benchmark: what the peers really print, turned into reports; who takes part; and the table."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from traceback import FrameSummary
 from types import SimpleNamespace
 from typing import Any
@@ -23,9 +25,10 @@ from benchmarks.accuracy.adapters import (
 )
 from benchmarks.accuracy.adapters.frames import frames_of
 from benchmarks.accuracy.case import CASES, Case, Run, now
-from benchmarks.accuracy.facts import Outcome, Report, Truth
+from benchmarks.accuracy.facts import Outcome, Report, Truth, outcome_to_json
 from benchmarks.accuracy.run_case import _visited
 from benchmarks.accuracy.score import judge
+from benchmarks.peers.__main__ import main
 from benchmarks.peers.plan import QUICK, SMALL, chosen, rotated
 from benchmarks.peers.table import Row, ahead, document, row
 from benchmarks.peers.tools import TOOLS, Entrant, Tool, why
@@ -483,3 +486,25 @@ class TestTable:
     def test_without_us(self) -> None:
         """Without loopwatch among them, nobody is ahead of it."""
         assert ahead([Row("lag", (1, 1), (1, 1), None, None, None, None, None, 0, 0, None, None)]) == []
+
+
+def test_saved_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a run has written is printed again, without measuring anything."""
+    saved = {
+        "machine": ["machine   a slow one"],
+        "threshold_ms": 100.0,
+        "seconds": {"accuracy": 90.0},
+        "tools": [asdict(Entrant("loopwatch", "py")), asdict(Entrant("livekit", "py", version="1.8.9"))],
+        "outcomes": [outcome_to_json(outcome("loopwatch", OURS)), outcome_to_json(outcome("livekit", THEIRS))],
+        "turns": {"asyncio": {"loopwatch": [0.2], "livekit": [0.1]}},
+        "fastapi": {},
+    }
+    (tmp_path / "run.json").write_text(json.dumps(saved))
+
+    code = main(["--table", str(tmp_path / "run.json"), "--md", str(tmp_path / "run.md")])
+
+    printed = capsys.readouterr().out
+    assert code == 0
+    assert "| livekit | 1.8.9 | 1/1 | 1/1 | 0/1 | 0/1 | 1/1 | 1/1 | 10.00, 10.00 | 0 | 0 | 0.1 | - |" in printed
+    assert "- us a turn: livekit 0.1, loopwatch 0.2" in printed
+    assert (tmp_path / "run.md").read_text() in printed
