@@ -7,6 +7,7 @@ that venv gets its own by `--python NAME=PATH`.
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -37,7 +38,7 @@ class Results:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.machine: list[str] = describe("uvloop", "fastapi", "uvicorn").lines()
+        self.machine: list[str] = [*describe("uvloop", "fastapi", "uvicorn").lines(), f"commit    {_commit()}"]
         self.entrants: list[Entrant] = []
         self.outcomes: list[Outcome] = []
         self.turns: dict[str, Figures] = {}
@@ -97,6 +98,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     ours = [outcome for outcome in results.outcomes if outcome.detector == OURS]
     return 1 if any(outcome.error for outcome in ours) else 0
+
+
+def _commit() -> str:
+    """Of this tree, where it is a checkout; "+" where it has been edited since."""
+    command = ["git", "-C", str(services.ROOT), "describe", "--always", "--dirty=+"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def _measure(results: Results, options: argparse.Namespace) -> None:
