@@ -191,15 +191,14 @@ class Watchdog:
             pending = watched.pending = self._begin(watched, reading)
         pending.since_ns, pending.exact = reading.since_ns, reading.exact
         age = look.at_ns - reading.since_ns
-        sampled = look.stack is not None
         late_ns = min(look.late_ns, age)  # it was not this turn that kept it earlier
         pending.late_ns = max(pending.late_ns, late_ns)
-        if look.stack is not None:
+        if look.stack is not None and not look.stack.polling:
             self.samples += 1
             pending.awaited = look.awaited or pending.awaited
             sample = replace(self._facts.sample(watched, look, look.stack), late_ns=late_ns)
             pending.keep(sample, look.stack, self.limits.max_samples)
-        if sampled or look.at_ns < reading.since_ns + self.limits.first_sample_ns:
+        if look.stack is not None or look.at_ns < reading.since_ns + self.limits.first_sample_ns:
             pending.next_sample_ns = reading.since_ns + next_sample_age(age, self.limits)
         if age >= self.limits.threshold_ns:
             self._stalling(watched, pending, look)
