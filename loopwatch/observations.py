@@ -69,6 +69,8 @@ class Sample:
     """How long after its due time the watchdog got the GIL, less the time for which the machine did not run it."""
     stack: tuple[Frame, ...]
     """Outermost first; only what the loop itself had called. Empty where only C code was on it."""
+    handed_on: bool = False
+    """Whether the GIL was given up and taken again, more than once, while the watchdog waited: then no single call kept it."""
     cpu_ns: int | None = None
     """The loop thread's CPU clock at that moment; None where the platform has none."""
     runqueue_ns: int | None = None

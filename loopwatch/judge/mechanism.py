@@ -71,7 +71,7 @@ def _computing(part: Part, observation: Observation) -> bool | None:
 def _in_c(part: Part, observation: Observation) -> bool:
     """Whether computing meant C code: it kept the GIL for long, or computed without it."""
     sample, switch_interval_ns = part.sample, observation.switch_interval_ns
-    if held_ns(part, observation) > LATE_SWITCHES * switch_interval_ns:
+    if held_ns(part, observation) > LATE_SWITCHES * switch_interval_ns and not sample.handed_on:
         return True
     leaf = sample.stack[-1] if sample.stack else None
     if leaf is None or leaf.point != "call" or is_quick(leaf.call):

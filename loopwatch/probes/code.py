@@ -11,7 +11,7 @@ import sys
 import tokenize  # noqa: F401 - what linecache imports when it first needs it: a fork meanwhile would lock the import for good
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice
+from itertools import dropwhile, islice
 from types import CodeType, ModuleType
 
 from loopwatch.probes.bytecode import point_of, unseen_before
@@ -32,8 +32,12 @@ class Resolver:
         self._cache: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
 
     def stack(self, points: Iterable[tuple[CodeType, int, str | None]]) -> tuple[Frame, ...]:
-        """The frames of a walked stack, which comes innermost first; outermost first."""
-        return tuple(self.frame(code, offset, module) for code, offset, module in points)[::-1]
+        """The frames of a walked stack, which comes innermost first; outermost first.
+
+        Our own callback of the collector, at the inner end, stands for whatever the collector interrupted: it is left out.
+        """
+        frames = [self.frame(code, offset, module) for code, offset, module in points]
+        return tuple(dropwhile(lambda frame: frame.kind == "loopwatch", frames))[::-1]
 
     def frame(self, code: CodeType, offset: int, module: str | None) -> Frame:
         """The frame that stood at `offset` (bytes, as `f_lasti` gives it) of `code`."""

@@ -53,6 +53,7 @@ class Facts:
         return Sample(
             at_ns=look.at_ns,
             late_ns=look.late_ns,
+            handed_on=look.handed_on,
             stack=(),
             cpu_ns=look.cpu_ns,
             runqueue_ns=schedule.waited_ns if schedule else None,

@@ -32,6 +32,7 @@ from loopwatch.watchdog.missed import (
     slept_through,
     stood_still,
     stopped_within,
+    was_handed_on,
 )
 from loopwatch.watchdog.notes import Look, Mark, Pending, Watched, base_mark
 
@@ -89,11 +90,13 @@ class Watchdog:
             When to look next.
         """
         seen = self._see(due_ns)
-        excused_ns = self._excuse(due_ns)
+        before, pulse = self._pulse, self._feel()
+        excused_ns = self._excuse(before, pulse, due_ns)
+        handed_on = before is not None and was_handed_on(before, pulse, due_ns)
         on_grid = self._clock.now_ns() >= self._next_grid_ns
         for watched, look in seen:
             try:
-                self._consider(watched, replace(look, excused_ns=excused_ns), on_grid)
+                self._consider(watched, replace(look, excused_ns=excused_ns, handed_on=handed_on), on_grid)
             except Exception as error:  # noqa: BLE001 - the observer never harms the host
                 self._give_up(watched, error)
         if on_grid:
@@ -126,19 +129,21 @@ class Watchdog:
             for one in self._holders.suspects(frames):
                 self._holds.append((Hold(now, late_ns, one.thread, one.native_id, one.cpu_ns), one.stack))
 
-    def _excuse(self, due_ns: int) -> int:
-        """How much of its lateness the machine took from the watchdog; what is left, the GIL took."""
-        machine, now = self._machine, self._clock.now_ns()
-        before, self._pulse = (
-            self._pulse,
-            Pulse(now, machine.process_cpu_ns(), machine.own_runqueue_ns(), machine.own_switches()),
+    def _feel(self) -> Pulse:
+        machine = self._machine
+        self._pulse = Pulse(
+            self._clock.now_ns(), machine.process_cpu_ns(), machine.own_runqueue_ns(), machine.own_switches()
         )
+        return self._pulse
+
+    def _excuse(self, before: Pulse | None, pulse: Pulse, due_ns: int) -> int:
+        """How much of its lateness the machine took from the watchdog; what is left, the GIL took."""
         if before is None:
             return 0
-        starved = max(0, (self._pulse.runqueue_ns or 0) - (before.runqueue_ns or 0))
+        now, starved = pulse.at_ns, max(0, (pulse.runqueue_ns or 0) - (before.runqueue_ns or 0))
         if now - due_ns <= self.limits.late_ns:
             return starved
-        if stood_still(before, self._pulse, due_ns, starved):
+        if stood_still(before, pulse, due_ns, starved):
             self._stopped.append((due_ns, now))
             return now - due_ns
         self._late.append((due_ns, now))
@@ -191,15 +196,14 @@ class Watchdog:
             pending = watched.pending = self._begin(watched, reading)
         pending.since_ns, pending.exact = reading.since_ns, reading.exact
         age = look.at_ns - reading.since_ns
-        sampled = look.stack is not None
         late_ns = min(look.late_ns, age)  # it was not this turn that kept it earlier
         pending.late_ns = max(pending.late_ns, late_ns)
-        if look.stack is not None:
+        if look.stack is not None and not look.stack.polling:
             self.samples += 1
             pending.awaited = look.awaited or pending.awaited
             sample = replace(self._facts.sample(watched, look, look.stack), late_ns=late_ns)
             pending.keep(sample, look.stack, self.limits.max_samples)
-        if sampled or look.at_ns < reading.since_ns + self.limits.first_sample_ns:
+        if look.stack is not None or look.at_ns < reading.since_ns + self.limits.first_sample_ns:
             pending.next_sample_ns = reading.since_ns + next_sample_age(age, self.limits)
         if age >= self.limits.threshold_ns:
             self._stalling(watched, pending, look)

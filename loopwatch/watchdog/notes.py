@@ -41,6 +41,8 @@ class Look:
     cpu_ns: int | None = None
     awaited: tuple[Hold, Capture] | None = None
     """The thread that the loop's thread waits for."""
+    handed_on: bool = False
+    """Whether the GIL changed hands while the watchdog waited for it."""
     excused_ns: int = 0
     """The part of its lateness in which the machine did not run the watchdog: no core, or the process was stopped."""
 
