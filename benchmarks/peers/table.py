@@ -171,7 +171,8 @@ def _noise(turns: Mapping[str, Sequence[float | None]], rps: Mapping[str, Sequen
 # ── case by case ────────────────────────────────────────────────────────────────────────────────────────────────
 
 LEGEND = (
-    "L right line in the headline, S only in the stack, n rightly none, o a wrong one or none; c right cause; x2 reported twice; "
+    "L right line in the headline, S only in the stack, n rightly none, o a wrong one or none, r reported where there is no line to "
+    "blame; c right cause; x2 reported twice; "
     "- missed; · nothing to report, and nothing reported; a number: so many false reports; ! not scored."
 )
 
@@ -197,7 +198,7 @@ def _told(hit: Hit) -> str:
     if hit.report is None:
         return "-"
     right = "L" if hit.report.line is not None else "n"
-    line = right if hit.line else "S" if hit.shown else "o"
+    line = "r" if hit.line is None else right if hit.line else "S" if hit.shown else "o"
     return line + ("c" if hit.cause else "") + (f"x{len(hit.reports)}" if len(hit.reports) > 1 else "")
 
 
