@@ -171,9 +171,9 @@ def _noise(turns: Mapping[str, Sequence[float | None]], rps: Mapping[str, Sequen
 # ── case by case ────────────────────────────────────────────────────────────────────────────────────────────────
 
 LEGEND = (
-    "L right line in the headline, S only in the stack, n rightly none, o a wrong one or none, r reported where there is no line to "
-    "blame; c right cause; x2 reported twice; "
-    "- missed; · nothing to report, and nothing reported; a number: so many false reports; ! not scored."
+    "L right line in the headline, S only in the stack, n rightly none, o a wrong one or none, r reported where no line is to "
+    "blame; c right cause; x2 reported twice; - missed; · nothing to report, and nothing reported; a number: so many false "
+    "reports; ! not scored."
 )
 
 
