@@ -23,7 +23,7 @@ from benchmarks.accuracy.run_case import Spec
 from benchmarks.accuracy.score import judge
 from benchmarks.accuracy.tables import progress
 from benchmarks.machine import describe, load_average
-from benchmarks.peers.costs import Figures, fastapi_rps, turns_us
+from benchmarks.peers.costs import Figures, fastapi_ratios, turns_us
 from benchmarks.peers.plan import QUICK, SMALL, chosen, rotated
 from benchmarks.peers.table import OURS, document
 from benchmarks.peers.tools import TOOLS, Entrant, enter
@@ -42,7 +42,7 @@ class Results:
         self.entrants: list[Entrant] = []
         self.outcomes: list[Outcome] = []
         self.turns: dict[str, Figures] = {}
-        self.fastapi: dict[str, Figures] = {}
+        self.fastapi: dict[str, dict[str, Figures]] = {}
         self.seconds: dict[str, float] = {}
         self.threshold_ms: float = options.threshold_ms
 
@@ -154,7 +154,7 @@ def _turns(results: Results, options: argparse.Namespace, ready: Sequence[Entran
 
 def _fastapi(results: Results, options: argparse.Namespace, ready: Sequence[Entrant], backend: str) -> None:
     rounds, seconds = (1, 1.0) if options.quick else (options.rounds, options.load_seconds)
-    results.fastapi[backend] = fastapi_rps(ready, backend, rounds, seconds)
+    results.fastapi[backend] = fastapi_ratios(ready, backend, rounds, seconds)
 
 
 def _enter(options: argparse.Namespace) -> list[Entrant]:

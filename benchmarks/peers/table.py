@@ -9,12 +9,15 @@ from benchmarks.overhead.report import plus_minus
 from benchmarks.pairs import Estimate, bootstrap
 from benchmarks.peers.tools import Entrant
 
-__all__ = ["Row", "ahead", "document", "row"]
+__all__ = ["Costs", "Row", "ahead", "document", "row"]
+
+Figures = Mapping[str, Sequence[float | None]]
+"""By tool, a figure per round."""
 
 OURS = "loopwatch"
 HEADINGS = (
     "tool", "version", "detected", "reported once", "right line", "right line, of all", "line in the stack", "right cause",
-    "ms off (p50, p99)", "false reports", "machine blamed", "us a turn", "FastAPI ratio",
+    "ms off (p50, p99)", "false reports", "machine blamed", "us a turn", "FastAPI req/s ratio", "FastAPI CPU ratio",
 )  # fmt: skip
 
 
@@ -37,9 +40,19 @@ class Row:
     machine: int
     turn_us: Estimate | None
     rps: Estimate | None
+    cpu: Estimate | None
 
 
-def row(name: str, judged: Sequence[Judged], turns: Sequence[float | None], rps: Sequence[float | None]) -> Row:
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What one tool costs on one backend, a figure per round; empty where it was not measured."""
+
+    turns: Sequence[float | None] = ()
+    rps: Sequence[float | None] = ()
+    cpu: Sequence[float | None] = ()
+
+
+def row(name: str, judged: Sequence[Judged], costs: Costs) -> Row:
     """One tool's figures. One that never names a line, a cause or a duration has none to be right about."""
     sums = tally(judged)
     hits = [hit for one in judged for hit in one.hits]
@@ -57,30 +70,31 @@ def row(name: str, judged: Sequence[Judged], turns: Sequence[float | None], rps:
         None if middle is None or worst is None else (middle, worst),
         sums.false,
         sums.machine,
-        _estimate(turns),
-        _estimate(rps),
+        _estimate(costs.turns),
+        _estimate(costs.rps),
+        _estimate(costs.cpu),
     )
 
 
 def document(
     entrants: Sequence[Entrant],
     judged: Mapping[str, Sequence[Judged]],
-    turns: Mapping[str, Mapping[str, Sequence[float | None]]],
-    rps: Mapping[str, Mapping[str, Sequence[float | None]]],
+    turns: Mapping[str, Figures],
+    fastapi: Mapping[str, Mapping[str, Figures]],
     heading: str,
 ) -> str:
-    """The whole report. The mappings are by backend, and the figures then by tool."""
+    """The whole report. The mappings are by backend, those of `fastapi` then by what was measured, and figures by tool."""
     parts = [heading]
     for backend, outcomes in judged.items():
         ours = {e.name: [one for one in outcomes if one.outcome.detector == e.name and _ran(one)] for e in entrants}
         rows = [
-            row(e.name, ours[e.name], turns.get(backend, {}).get(e.name, ()), rps.get(backend, {}).get(e.name, ()))
+            row(e.name, ours[e.name], _costs(e.name, turns.get(backend, {}), fastapi.get(backend, {})))
             for e in entrants
             if e.why_not is None
         ]
         versions = {entrant.name: entrant.version or "" for entrant in entrants}
         parts.append(f"### {backend}\n\n{table(HEADINGS, [_cells(one, versions[one.name]) for one in rows])}")
-        parts.extend(_noise(turns.get(backend, {}), rps.get(backend, {})))
+        parts.extend(_noise(_costs("nobody again", turns.get(backend, {}), fastapi.get(backend, {}))))
         parts.append(_listed("Ahead of loopwatch", ahead(rows)))
         parts.append(f"#### Case by case, {backend}\n\n{_by_case(outcomes, [one.name for one in rows])}\n\n{LEGEND}")
     parts.append(_listed("Did not take part", (f"{e.name}: {e.why_not}" for e in entrants if e.why_not)))
@@ -121,7 +135,8 @@ FIGURES: tuple[tuple[str, Callable[[Row], float | None], int], ...] = (
     ("ms off, p99", lambda one: one.off_ms and one.off_ms[1], -1),
     ("false reports", lambda one: one.false, -1),
     ("us a turn", lambda one: one.turn_us and one.turn_us.median, -1),
-    ("FastAPI ratio", lambda one: one.rps and one.rps.median, 1),
+    ("FastAPI req/s ratio", lambda one: one.rps and one.rps.median, 1),
+    ("FastAPI CPU ratio", lambda one: one.cpu and one.cpu.median, -1),
 )
 """Each figure, and whether more of it is better (1) or less (-1)."""
 
@@ -141,6 +156,7 @@ def _cells(one: Row, version: str) -> list[str]:
         str(one.machine),
         "-" if one.turn_us is None else plus_minus(one.turn_us, 3),
         "-" if one.rps is None else plus_minus(one.rps, 3),
+        "-" if one.cpu is None else plus_minus(one.cpu, 3),
     ]
 
 
@@ -157,13 +173,16 @@ def _estimate(figures: Iterable[float | None]) -> Estimate | None:
     return bootstrap(known) if known else None
 
 
-def _noise(turns: Mapping[str, Sequence[float | None]], rps: Mapping[str, Sequence[float | None]]) -> Iterable[str]:
+def _costs(name: str, turns: Figures, fastapi: Mapping[str, Figures]) -> Costs:
+    of = {what: figures.get(name, ()) for what, figures in fastapi.items()}
+    return Costs(turns.get(name, ()), of.get("rps", ()), of.get("cpu", ()))
+
+
+def _noise(nobody: Costs) -> Iterable[str]:
     """What nobody, measured twice, differs from nobody by."""
-    named = (
-        ("us a turn", _estimate(turns.get("nobody again", ()))),
-        ("FastAPI ratio", _estimate(rps.get("nobody again", ()))),
-    )
-    known = [f"{name} {plus_minus(estimate, 3)}" for name, estimate in named if estimate]
+    named = (("us a turn", nobody.turns), ("req/s ratio", nobody.rps), ("CPU ratio", nobody.cpu))
+    estimates = ((name, _estimate(figures)) for name, figures in named)
+    known = [f"{name} {plus_minus(estimate, 3)}" for name, estimate in estimates if estimate]
     if known:
         yield f"Noise (nobody compared with nobody): {'; '.join(known)}."
 

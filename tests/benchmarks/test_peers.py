@@ -30,7 +30,7 @@ from benchmarks.accuracy.run_case import _visited
 from benchmarks.accuracy.score import judge
 from benchmarks.peers.__main__ import main
 from benchmarks.peers.plan import QUICK, SMALL, chosen, rotated
-from benchmarks.peers.table import Row, ahead, document, row
+from benchmarks.peers.table import Costs, Row, ahead, document, row
 from benchmarks.peers.tools import TOOLS, Entrant, Tool, why
 
 MS = 1_000_000
@@ -423,19 +423,19 @@ def judged(*outcomes: Outcome) -> list[Any]:
 class TestTable:
     def test_word_for_several_causes(self) -> None:
         """A word that stands for several causes is right where one of them is."""
-        one = row("theirs", judged(outcome("theirs", THEIRS)), [], [])
+        one = row("theirs", judged(outcome("theirs", THEIRS)), Costs())
 
         assert (one.cause, one.line, one.line_of_all, one.shown) == ((1, 1), (0, 1), (0, 1), (1, 1))
 
     def test_missed(self) -> None:
         """A missed stall counts among all lines, not among those reported."""
-        one = row("theirs", judged(outcome("theirs", THEIRS), outcome("theirs")), [], [])
+        one = row("theirs", judged(outcome("theirs", THEIRS), outcome("theirs")), Costs())
 
         assert (one.detected, one.line, one.line_of_all) == ((1, 2), (0, 1), (0, 2))
 
     def test_no_lines(self) -> None:
         """A tool that tells no line and no cause is not judged by them."""
-        one = row("lag", judged(outcome("lag", LAG)), [], [])
+        one = row("lag", judged(outcome("lag", LAG)), Costs())
 
         assert (one.line, one.line_of_all, one.shown, one.cause) == (None, None, None, None)
         assert one.off_ms == (10.0, 10.0)
@@ -452,8 +452,8 @@ class TestTable:
 
     def test_ahead(self) -> None:
         """Every column in which a peer is ahead is named, and no other."""
-        ours = row("loopwatch", judged(outcome("loopwatch", OURS)), [0.3], [0.98])
-        peer = row("lag", judged(outcome("lag", LAG)), [0.1], [0.97])
+        ours = row("loopwatch", judged(outcome("loopwatch", OURS)), Costs([0.3], [0.98]))
+        peer = row("lag", judged(outcome("lag", LAG)), Costs([0.1], [0.97]))
 
         assert ahead([ours, peer]) == ["us a turn: lag 0.1, loopwatch 0.3"]
 
@@ -477,15 +477,18 @@ class TestTable:
             "## heading",
         )
 
-        assert "| loopwatch |  | 1/1 | 1/1 | 1/1 | 1/1 | 1/1 | 1/1 | 0.50, 0.50 | 0 | 0 | 0.25 [0.2, 0.3] | - |" in text
-        assert "| lag | 1.2 | 1/1 | 1/1 | - | - | - | - | 10.00, 10.00 | 0 | 0 | 0.1 | - |" in text
+        assert (
+            "| loopwatch |  | 1/1 | 1/1 | 1/1 | 1/1 | 1/1 | 1/1 | 0.50, 0.50 | 0 | 0 | 0.25 [0.2, 0.3] | - | - |"
+            in text
+        )
+        assert "| lag | 1.2 | 1/1 | 1/1 | - | - | - | - | 10.00, 10.00 | 0 | 0 | 0.1 | - | - |" in text
         assert "| sleeps/time_sleep | Lc | o ! |" in text
         assert "- gone: no" in text
         assert "- sleeps/time_sleep, lag, asyncio: ValueError: y" in text
 
     def test_without_us(self) -> None:
         """Without loopwatch among them, nobody is ahead of it."""
-        assert ahead([Row("lag", (1, 1), (1, 1), None, None, None, None, None, 0, 0, None, None)]) == []
+        assert ahead([Row("lag", (1, 1), (1, 1), None, None, None, None, None, 0, 0, None, None, None)]) == []
 
 
 def test_saved_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -497,7 +500,7 @@ def test_saved_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         "tools": [asdict(Entrant("loopwatch", "py")), asdict(Entrant("livekit", "py", version="1.8.9"))],
         "outcomes": [outcome_to_json(outcome("loopwatch", OURS)), outcome_to_json(outcome("livekit", THEIRS))],
         "turns": {"asyncio": {"loopwatch": [0.2], "livekit": [0.1]}},
-        "fastapi": {},
+        "fastapi": {"asyncio": {"rps": {"loopwatch": [0.99], "livekit": [0.98]}, "cpu": {"loopwatch": [1.01]}}},
     }
     (tmp_path / "run.json").write_text(json.dumps(saved))
 
@@ -505,6 +508,6 @@ def test_saved_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
     printed = capsys.readouterr().out
     assert code == 0
-    assert "| livekit | 1.8.9 | 1/1 | 1/1 | 0/1 | 0/1 | 1/1 | 1/1 | 10.00, 10.00 | 0 | 0 | 0.1 | - |" in printed
+    assert "| livekit | 1.8.9 | 1/1 | 1/1 | 0/1 | 0/1 | 1/1 | 1/1 | 10.00, 10.00 | 0 | 0 | 0.1 | 0.98 | - |" in printed
     assert "- us a turn: livekit 0.1, loopwatch 0.2" in printed
     assert (tmp_path / "run.md").read_text() in printed
