@@ -15,6 +15,8 @@ Figures = Mapping[str, Sequence[float | None]]
 """By tool, a figure per round."""
 
 OURS = "loopwatch"
+QUOTABLE = 0.05
+"""By how much nobody may differ from nobody in a ratio that is worth reading."""
 HEADINGS = (
     "tool", "version", "detected", "reported once", "right line", "right line, of all", "line in the stack", "right cause",
     "ms off (p50, p99)", "false reports", "machine blamed", "us a turn", "FastAPI req/s ratio", "FastAPI CPU ratio",
@@ -94,8 +96,9 @@ def document(
         ]
         versions = {entrant.name: entrant.version or "" for entrant in entrants}
         parts.append(f"### {backend}\n\n{table(HEADINGS, [_cells(one, versions[one.name]) for one in rows])}")
-        parts.extend(_noise(_costs("nobody again", turns.get(backend, {}), fastapi.get(backend, {}))))
-        parts.append(_listed("Ahead of loopwatch", ahead(rows)))
+        nobody = _costs("nobody again", turns.get(backend, {}), fastapi.get(backend, {}))
+        parts.extend(_noise(nobody))
+        parts.append(_listed("Ahead of loopwatch", ahead(rows, RATIOS if _too_busy(nobody) else ())))
         parts.append(f"#### Case by case, {backend}\n\n{_by_case(outcomes, [one.name for one in rows])}\n\n{LEGEND}")
     parts.append(_listed("Did not take part", (f"{e.name}: {e.why_not}" for e in entrants if e.why_not)))
     parts.append(
@@ -104,13 +107,15 @@ def document(
     return "\n\n".join(parts) + "\n"
 
 
-def ahead(rows: Sequence[Row]) -> list[str]:
-    """In which columns which peers are ahead of us, however little; a sentence each."""
+def ahead(rows: Sequence[Row], unread: Sequence[str] = ()) -> list[str]:
+    """In which columns but those `unread` which peers are ahead of us, however little; a sentence each."""
     us = next((one for one in rows if one.name == OURS), None)
     if us is None:
         return []
     found = []
     for heading, figure, sign in FIGURES:
+        if heading in unread:
+            continue
         best = figure(us)
         for peer in rows:
             theirs = figure(peer)
@@ -139,6 +144,7 @@ FIGURES: tuple[tuple[str, Callable[[Row], float | None], int], ...] = (
     ("FastAPI CPU ratio", lambda one: one.cpu and one.cpu.median, -1),
 )
 """Each figure, and whether more of it is better (1) or less (-1)."""
+RATIOS = ("FastAPI req/s ratio", "FastAPI CPU ratio")
 
 
 def _cells(one: Row, version: str) -> list[str]:
@@ -185,6 +191,13 @@ def _noise(nobody: Costs) -> Iterable[str]:
     known = [f"{name} {plus_minus(estimate, 3)}" for name, estimate in estimates if estimate]
     if known:
         yield f"Noise (nobody compared with nobody): {'; '.join(known)}."
+    if _too_busy(nobody):
+        yield "The machine was too busy for the FastAPI ratios: they are not to be quoted, and not compared below."
+
+
+def _too_busy(nobody: Costs) -> bool:
+    ratios = (_estimate(nobody.rps), _estimate(nobody.cpu))
+    return any(abs(estimate.median - 1) > QUOTABLE for estimate in ratios if estimate)
 
 
 # ── case by case ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -457,6 +457,17 @@ class TestTable:
 
         assert ahead([ours, peer]) == ["us a turn: lag 0.1, loopwatch 0.3"]
 
+    @pytest.mark.parametrize(("again", "busy"), [(1.01, False), (0.45, True)])
+    def test_too_busy(self, again: float, busy: bool) -> None:
+        """Where nobody differs from nobody, the table says that its ratios are not to be read, and nobody is ahead by them."""
+        rps = {"rps": {"loopwatch": [0.9], "lag": [0.99], "nobody again": [again]}}
+        entrants = [Entrant("loopwatch", "py"), Entrant("lag", "py")]
+
+        text = document(entrants, {"asyncio": judged(outcome("loopwatch", OURS))}, {}, {"asyncio": rps}, "")
+
+        assert ("too busy" in text) is busy
+        assert ("- FastAPI req/s ratio: lag 0.99, loopwatch 0.9" in text) is not busy
+
     def test_document(self) -> None:
         """The report holds a row for each that took part, its case, and the reason of each that did not."""
         entrants = [
