@@ -16,19 +16,21 @@ import time
 from dataclasses import replace
 from typing import Any, Protocol
 
-from loopwatch.attach import Attachment
+from loopwatch.attach import LOOP_CODES, Attachment
 from loopwatch.clocks import SystemClock
 from loopwatch.delivery import Outlet, Queue, say
 from loopwatch.loops import Loops
 from loopwatch.observations import Observation
 from loopwatch.probes import allowances
-from loopwatch.probes.code import Resolver
+from loopwatch.probes.code import Resolver, frame_at
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.holders import HolderProbe
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture
 from loopwatch.probes.threads import ThreadProbe
 from loopwatch.schedule import Limits, limits_of
+from loopwatch.sentinel.dumps import joined
+from loopwatch.sentinel.process import Sentinel
 from loopwatch.settings import Settings
 from loopwatch.watchdog import Watchdog, WatchdogThread, Watched, stall_ids
 
@@ -37,6 +39,7 @@ __all__ = ["ENGINE", "Engine", "Subscriber"]
 START_PATIENCE_S = 0.2
 EXIT_PATIENCE_S = 2.0
 MAX_FAILURES_SAID = 20
+LOOP_NAMES = frozenset((code.co_filename, code.co_qualname) for code in LOOP_CODES)
 
 
 class Subscriber(Protocol):
@@ -86,7 +89,8 @@ class Engine:
             stall_ids=stall_ids(secrets.token_hex(5) + "-"),
             report_failure=self._failed,
         )
-        self._thread = WatchdogThread(self.watchdog)
+        self.sentinel = Sentinel(self._delivery.put)
+        self._thread = WatchdogThread(self.watchdog, self._looked)
         self.loops = Loops(
             self.watchdog,
             lambda: bool(self._subscribers) and not self._ending,
@@ -180,11 +184,20 @@ class Engine:
                 if not queue.running and queue.start():
                     queue.join(time.monotonic() + START_PATIENCE_S)
             self._thread.start()
+            if any(subscriber.settings.sentinel for subscriber in self._subscribers):
+                self.sentinel.begin()
             self._finish_as_a_child()
+
+    def _looked(self, due_ns: int) -> None:
+        """The watchdog has looked. On its thread."""
+        limits, watched = self.watchdog.limits, self.watchdog.watched
+        turns = [(one.heartbeat.info, one.pending.since_ns if one.pending else 0) for one in watched]
+        self.sentinel.stamp(due_ns, turns, limits.threshold_ns, min(limits.ongoing_ns, default=0))
 
     def _stop_threads(self) -> None:
         self._thread.stop()
         self._delivery.stop(1.0)
+        self.sentinel.stop()
         self._machine.close()
 
     def _emit(self, observation: Observation, captures: tuple[Capture, ...]) -> None:
@@ -197,12 +210,15 @@ class Engine:
             if isinstance(item, str):
                 say(item)
                 return
-            observation = self._resolved(*item)
+            if callable(item):
+                item()
+                return
+            observation = joined(self._resolved(*item), self.sentinel.dumps(), frame_at, LOOP_NAMES)
             told: set[Any] = set()
             for subscriber in self._subscribers:
                 subscriber.receive(observation, told)
         except Exception as error:  # noqa: BLE001
-            self._failed(f"judging a stall: {error!r}")
+            self._failed(f"{'the sentinel' if callable(item) else 'judging a stall'}: {error!r}")
 
     def _resolved(self, observation: Observation, captures: tuple[Capture, ...]) -> Observation:
         stacks = iter([self._resolver.stack(taken.points) for taken in captures])
@@ -255,6 +271,7 @@ class Engine:
             with contextlib.suppress(Exception):
                 watched.heartbeat.detach()
         self._machine.close()
+        self.sentinel.abandon()
         self._fresh()
         for subscriber in self._subscribers:
             subscriber.forget()

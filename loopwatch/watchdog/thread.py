@@ -14,12 +14,18 @@ STOP_PATIENCE_S = 1.0
 
 
 class WatchdogThread:
-    """Runs a watchdog. Its methods may be called from any thread; none but `start`, `wait` and `stop` waits."""
+    """Runs a watchdog. Its methods may be called from any thread; none but `start`, `wait` and `stop` waits.
 
-    def __init__(self, watchdog: Watchdog) -> None:
+    Args:
+        watchdog: What looks.
+        looked: Called after each look, on this thread, with the time of the next one.
+    """
+
+    def __init__(self, watchdog: Watchdog, looked: Callable[[int], object] = lambda _due_ns: None) -> None:
         self.native_id: int | None = None
         """The kernel's id of the thread, once it has run."""
         self._watchdog = watchdog
+        self._looked = looked
         self._bell: SimpleQueue[tuple[int, Callable[[], object] | None]] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -56,7 +62,7 @@ class WatchdogThread:
             thread.join(STOP_PATIENCE_S)
 
     def _run(self) -> None:
-        bell, look = self._bell, self._watchdog.look
+        bell, look = self._bell, self._look
         self.native_id = threading.get_native_id()
         due = time.monotonic_ns()
         while True:
@@ -71,3 +77,8 @@ class WatchdogThread:
                 return
             due = look(rung_ns)
             command()
+
+    def _look(self, due_ns: int) -> int:
+        due_ns = self._watchdog.look(due_ns)
+        self._looked(due_ns)
+        return due_ns

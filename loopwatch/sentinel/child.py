@@ -1,0 +1,159 @@
+"""The sentinel's process. It looks at the page about as often as the watchdog stamps it, and at nothing else.
+
+It is nobody's child: it forks once and its first half ends, so that a program that waits for its children never meets it.
+It ends when its line to the watched process does: that one stopped it, ended, or became another program (exec). A copy of the
+line in a fork's child would keep it open, so the end of the process itself counts as well (pidfd_open(2)). Not
+PR_SET_PDEATHSIG: that fires when the *thread* ends which started it (prctl(2)).
+
+Started by `loopwatch.sentinel.process`, with the page as descriptor 3 and the line as descriptor 4.
+"""
+
+import contextlib
+import json
+import os
+import select
+import time
+
+from loopwatch.sentinel import kernel, spying
+from loopwatch.sentinel.frozen import Situation, event_of
+from loopwatch.sentinel.page import Limits, Loop, Reader, Stamp
+from loopwatch.sentinel.patrol import ANNOUNCE, SPY, Patrol, overdue_ns
+
+__all__ = ["main"]
+
+PAGE, LINE, ERRORS = 3, 4, 2
+HANDSHAKE_S = 10.0
+
+
+def main(arguments: list[str]) -> None:
+    """Run until the watched process is gone. Arguments: its id, py-spy's path, the file to announce to ("" for stderr)."""
+    process, program, file = int(arguments[0]), arguments[1], arguments[2]
+    its_end = kernel.process_fd(process)
+    if os.getppid() != process:
+        return  # it has ended already
+    if os.fork():
+        os._exit(0)
+    os.setsid()  # Ctrl-C is for the program
+    os.chdir("/")
+    _keep_only({0, 1, ERRORS, PAGE, LINE, its_end})
+    os.set_blocking(LINE, False)
+    Sentinel(process, program, file, its_end).run()
+
+
+def _keep_only(wanted: set[int | None]) -> None:
+    """Give up what the program let its children inherit: a port that it listens on must not outlive it."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in wanted:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+    while os.open(os.devnull, os.O_RDWR) <= ERRORS:
+        pass  # the program had closed one of its standard files
+
+
+class Sentinel:
+    """Looks, has dumps taken, sends them home, and speaks up when the process cannot."""
+
+    def __init__(self, process: int, program: str, file: str, its_end: int | None) -> None:
+        self._process = process
+        self._program = program
+        self._file = file
+        self._ends = [LINE] if its_end is None else [LINE, its_end]
+        self._page = Reader(PAGE)
+        self._patrol = Patrol()
+        self._threads: list[spying.Thread] | None = None
+        """Of the dump taken under the present stamp."""
+        self._noted: tuple[Stamp, int, dict[int, kernel.Clocks | None]] = ((0, 0, 0, 0), 0, {})
+        """The stamp under which clocks were noted, when, and the clocks of the loops' threads."""
+
+    def run(self) -> None:
+        """Until the watched process is gone."""
+        self._send({"kind": "hello", "pid": os.getpid()})
+        if not self._allowed():
+            return
+        if not kernel.may_read(self._process):
+            self._send({"kind": "refused"})
+        until = 0
+        while not self._over((until - time.monotonic_ns()) / 1e9):
+            until = self._look()
+
+    def _allowed(self) -> bool:
+        """Wait until the watched process has named this one as its tracer."""
+        ready, _, _ = select.select(self._ends, [], [], HANDSHAKE_S)
+        return LINE in ready and os.read(LINE, 16) == b"go"
+
+    def _over(self, timeout_s: float) -> bool:
+        ready, _, _ = select.select(self._ends, [], [], max(0.0, timeout_s))
+        return bool(ready)
+
+    def _look(self) -> int:
+        """One look; returns when to look again."""
+        stamp, limits, now = self._page.stamp(), self._page.limits(), time.monotonic_ns()
+        watchdog = kernel.state(self._process, limits[0]) if overdue_ns(stamp, limits, now) else ""
+        action, until = self._patrol.next(stamp, limits, now, watchdog)
+        if watchdog and stamp != self._noted[0]:
+            self._threads = None
+            self._noted = (stamp, now, {loop[0]: self._clocks(loop[0]) for loop in self._page.loops()})
+        if action == SPY:
+            self._spy(stamp)
+        elif action == ANNOUNCE:
+            self._announce(stamp, limits)
+        return until
+
+    def _clocks(self, thread: int) -> kernel.Clocks | None:
+        return kernel.clocks(self._process, thread)
+
+    # ── a dump ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _spy(self, stamp: Stamp) -> None:
+        """Take a dump and send it home. It means something only if the watchdog has not got in meanwhile."""
+        began = time.monotonic_ns()
+        text = spying.dump(self._program, self._process)
+        ended = time.monotonic_ns()
+        if self._page.stamp() != stamp:
+            return
+        try:
+            self._threads = spying.threads_of(text, {loop[0] for loop in self._page.loops()})
+        except ValueError:
+            self._send({"kind": "failed", "text": text[-400:].decode(errors="replace")})
+            return
+        times = {"due_ns": stamp[1], "began_ns": began, "ended_ns": ended}
+        self._send({"kind": "dump", **times, "threads": self._threads})
+
+    def _send(self, message: dict[str, object]) -> None:
+        """One packet home; lost if nobody fetches them."""
+        with contextlib.suppress(OSError):
+            os.write(LINE, json.dumps(message).encode())
+
+    # ── a frozen process ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _announce(self, stamp: Stamp, limits: Limits) -> None:
+        loops = self._page.loops()
+        holder = next((thread[0] for thread in self._threads or () if thread[2]), 0)
+        chosen = next((one for one in loops if one[0] in (holder, stamp[2])), loops[0] if loops else None)
+        if chosen is not None:
+            event = event_of(self._situation(stamp, limits, chosen), time.time())
+            self._write(json.dumps(event).encode() + b"\n")
+
+    def _situation(self, stamp: Stamp, limits: Limits, loop: Loop) -> Situation:
+        looked, due, thread, since = stamp
+        now = time.monotonic_ns()
+        _, noted_ns, noted = self._noted
+        before, after = noted.get(loop[0]), self._clocks(loop[0])
+        spent = None if before is None or after is None else (after[0] - before[0], after[1] - before[1])
+        began = since if since and thread == loop[0] else looked
+        return Situation(
+            self._process, loop, began, now, now - due, limits[1], self._threads, spent, now - noted_ns
+        )  # fmt: skip
+
+    def _write(self, line: bytes) -> None:
+        """One line to the file, or to the standard error that it has from the program; never waits for a reader."""
+        with contextlib.suppress(OSError):
+            if not self._file:
+                if select.select([], [ERRORS], [], 0)[1]:
+                    os.write(ERRORS, line)
+                return
+            file = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                os.write(file, line)
+            finally:
+                os.close(file)
