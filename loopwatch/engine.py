@@ -124,6 +124,8 @@ class Engine:
                 self.flush(START_PATIENCE_S)
             self._subscribers = tuple(one for one in self._subscribers if one is not subscriber)
             self._apply_limits()
+            if not last and not self._wants_sentinel():
+                self._delivery.put(self.sentinel.stop)
             if last:
                 self._uninstall()
                 self._ending = False
@@ -184,15 +186,21 @@ class Engine:
                 if not queue.running and queue.start():
                     queue.join(time.monotonic() + START_PATIENCE_S)
             self._thread.start()
-            if any(subscriber.settings.sentinel for subscriber in self._subscribers):
+            if self._wants_sentinel():
                 self.sentinel.begin()
             self._finish_as_a_child()
+
+    def _wants_sentinel(self) -> bool:
+        return any(subscriber.settings.sentinel for subscriber in self._subscribers)
 
     def _looked(self, due_ns: int) -> None:
         """The watchdog has looked. On its thread."""
         limits, watched = self.watchdog.limits, self.watchdog.watched
         turns = [(one.heartbeat.info, one.pending.since_ns if one.pending else 0) for one in watched]
-        self.sentinel.stamp(due_ns, turns, limits.threshold_ns, min(limits.ongoing_ns, default=0))
+        try:
+            self.sentinel.stamp(due_ns, turns, limits.threshold_ns, min(limits.ongoing_ns, default=0))
+        except Exception as error:  # noqa: BLE001 - the watchdog goes on without
+            self._failed(f"the sentinel: {error!r}")
 
     def _stop_threads(self) -> None:
         self._thread.stop()

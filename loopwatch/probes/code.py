@@ -11,6 +11,7 @@ import sys
 import tokenize  # noqa: F401 - what linecache imports when it first needs it: a fork meanwhile would lock the import for good
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
 from types import CodeType, ModuleType
 from typing import Any

@@ -23,6 +23,7 @@ __all__ = ["main"]
 
 PAGE, LINE, ERRORS = 3, 4, 2
 HANDSHAKE_S = 10.0
+ATTEMPTS = 2
 
 
 def main(arguments: list[str]) -> None:
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> None:
     _keep_only({0, 1, ERRORS, PAGE, LINE, its_end})
     os.set_blocking(LINE, False)
     Sentinel(process, program, file, its_end).run()
+    os._exit(0)  # at once: nobody waits for what an interpreter tidies up
 
 
 def _keep_only(wanted: set[int | None]) -> None:
@@ -67,6 +69,12 @@ class Sentinel:
 
     def run(self) -> None:
         """Until the watched process is gone."""
+        try:
+            self._run()
+        except Exception as error:  # noqa: BLE001 - a traceback on the program's standard error would be no help
+            self._send({"kind": "crashed", "text": repr(error)})
+
+    def _run(self) -> None:
         self._send({"kind": "hello", "pid": os.getpid()})
         if not self._allowed():
             return
@@ -105,19 +113,24 @@ class Sentinel:
     # ── a dump ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _spy(self, stamp: Stamp) -> None:
-        """Take a dump and send it home. It means something only if the watchdog has not got in meanwhile."""
-        began = time.monotonic_ns()
-        text = spying.dump(self._program, self._process)
-        ended = time.monotonic_ns()
-        if self._page.stamp() != stamp:
-            return
-        try:
-            self._threads = spying.threads_of(text, {loop[0] for loop in self._page.loops()})
-        except ValueError:
-            self._send({"kind": "failed", "text": text[-400:].decode(errors="replace")})
-            return
-        times = {"due_ns": stamp[1], "began_ns": began, "ended_ns": ended}
-        self._send({"kind": "dump", **times, "threads": self._threads})
+        """Take a dump and send it home. Once more where the GIL changed hands meanwhile: who knows what was read."""
+        for _ in range(ATTEMPTS):
+            began, before = time.monotonic_ns(), kernel.sleeps(self._process)
+            text = spying.dump(self._program, self._process)
+            after, ended = kernel.sleeps(self._process), time.monotonic_ns()
+            if self._page.stamp() != stamp:
+                return
+            try:
+                threads = spying.threads_of(text, {loop[0] for loop in self._page.loops()})
+            except ValueError:
+                self._send({"kind": "failed", "text": text[-400:].decode(errors="replace")})
+                return
+            if all(after.get(thread[0]) == before.get(thread[0]) for thread in threads if thread[2]):
+                self._threads = threads
+                self._send(
+                    {"kind": "dump", "due_ns": stamp[1], "began_ns": began, "ended_ns": ended, "threads": threads}
+                )
+                return
 
     def _send(self, message: dict[str, object]) -> None:
         """One packet home; lost if nobody fetches them."""

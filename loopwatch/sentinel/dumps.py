@@ -1,7 +1,7 @@
 """What py-spy saw while the GIL was kept, and how it joins the stall. Pure. On the delivery thread.
 
-A dump counts if it was taken whole while the watchdog waited for the GIL: the stamp stayed the same from its begin to its end.
-Then one piece of C code kept the GIL all the while, and the thread that has it stands, in the dump, on the line that called it.
+The sentinel sends only dumps that were taken whole while the watchdog waited for the GIL, and for which the thread that has it
+never went to sleep. Then one piece of C code kept it all the while, and in the dump that thread stands on the line that called it.
 The watchdog's own sample of that wait came late, after the fact: its clocks are kept, its stack gives way. Where the two agree on
 a line, the watchdog's frame stays, since it knows columns and py-spy does not.
 """

@@ -2,8 +2,9 @@
 
 import os
 
-__all__ = ["Clocks", "clocks", "may_read", "process_fd", "state"]
+__all__ = ["Clocks", "clocks", "may_read", "process_fd", "sleeps", "state"]
 
+MAX_THREADS = 256
 Clocks = tuple[int, int]
 """Nanoseconds for which a thread ran on a core, and for which it was ready but had none, since it began."""
 
@@ -18,6 +19,20 @@ def clocks(process: int, thread: int) -> Clocks | None:
     """None where the kernel does not tell."""
     words = _read(f"/proc/{process}/task/{thread}/schedstat").split()
     return (int(words[0]), int(words[1])) if len(words) > 1 else None
+
+
+def sleeps(process: int) -> dict[int, int]:
+    """How often each thread has gone to sleep by itself: to wait for the GIL, too. At most `MAX_THREADS`, the eldest."""
+    try:
+        threads = sorted(map(int, os.listdir(f"/proc/{process}/task")))[:MAX_THREADS]
+    except OSError:
+        return {}
+    return {thread: _sleeps(process, thread) for thread in threads}
+
+
+def _sleeps(process: int, thread: int) -> int:
+    _, found, rest = _read(f"/proc/{process}/task/{thread}/status").partition(b"\nvoluntary_ctxt_switches:")
+    return int(rest.split()[0]) if found else 0
 
 
 def may_read(process: int) -> bool:

@@ -70,8 +70,13 @@ class Sentinel:
             ongoing_ns: How long a stall is when it is first announced; 0: none is.
         """
         page = self._page
-        if page is None:
-            return
+        if page is not None:
+            with contextlib.suppress(ValueError):  # the delivery thread has closed it meanwhile
+                self._stamp(page, due_ns, turns, threshold_ns, ongoing_ns)
+
+    def _stamp(
+        self, page: Page, due_ns: int, turns: Sequence[tuple[LoopInfo, int]], threshold_ns: int, ongoing_ns: int
+    ) -> None:
         description = (page, threshold_ns, ongoing_ns, tuple(info for info, _ in turns))
         if description != self._described:
             self._described = description
@@ -162,6 +167,8 @@ class Sentinel:
             self._dumps.append(dump_of(message))
         elif message["kind"] == "refused":
             self._say(why_refused())
+        elif message["kind"] == "crashed":
+            self._say(f"the sentinel failed: {message['text']}")
         elif message["kind"] == "failed":
             refused = "ermission" in message["text"] or "not permitted" in message["text"]
             self._say(why_refused() if refused else f"py-spy failed: {message['text']}")
@@ -173,7 +180,7 @@ class Sentinel:
 
     def _say(self, sentence: str) -> None:
         """Once, and not more than a few."""
-        kind = sentence[:40]
+        kind = sentence[:50]  # the rest may differ each time
         if kind not in self._said:
             self._said.add(kind)
             self._later(sentence if sentence.startswith("loopwatch: ") else f"loopwatch: {sentence}")
