@@ -125,7 +125,7 @@ class Engine:
             self._subscribers = tuple(one for one in self._subscribers if one is not subscriber)
             self._apply_limits()
             if not last and not self._wants_sentinel():
-                self._delivery.put(self.sentinel.stop)
+                self.sentinel.end()
             if last:
                 self._uninstall()
                 self._ending = False

@@ -58,6 +58,11 @@ class Sentinel:
             self._begun = True
             self._later(self._start)
 
+    def end(self) -> None:
+        """End it soon, if it was begun. Any thread; does not wait."""
+        if self._begun:
+            self._later(self.stop)
+
     # ── the watchdog's thread ───────────────────────────────────────────────────────────────────────────────────
 
     def stamp(self, due_ns: int, turns: Sequence[tuple[LoopInfo, int]], threshold_ns: int, ongoing_ns: int) -> None:

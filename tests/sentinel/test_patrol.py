@@ -1,0 +1,93 @@
+"""What the sentinel does next, decided from hand-made stamps."""
+
+import pytest
+
+from loopwatch.sentinel.patrol import ANNOUNCE, AT_ONCE, REST, SPY, Patrol, late_ns
+
+MS = 1_000_000
+START = 1_000_000 * MS
+LIMITS = (77, 100 * MS, 1000 * MS)
+DUE = START + 50 * MS
+STAMP = (START, DUE, 0, 0)
+
+
+def kept_out(patrol, until_ms, stamp=STAMP, limits=LIMITS, state="S"):
+    """Actions, with how late the watchdog was (ms), while it waits for the GIL and nobody stamps."""
+    now, done = DUE, []
+    while now < DUE + until_ms * MS:
+        action, until = patrol.next(stamp, limits, now, state)
+        if action != REST:
+            done.append((action, (now - DUE) // MS))
+        assert until > now or action != REST
+        now = max(until, now)
+    return done
+
+
+def test_in_time():
+    """While the watchdog is in time the sentinel sleeps until it would not be."""
+    action, until = Patrol().next(STAMP, LIMITS, START + 3 * MS, "")
+
+    assert (action, until) == (REST, DUE + late_ns(LIMITS[1]))
+
+
+def test_one_dump():
+    """One dump is taken of one wait, as soon as the watchdog is too late to be merely taking turns."""
+    assert kept_out(Patrol(), 500) == [(SPY, 25)]
+
+
+def test_announcements():
+    """A process that stays frozen is announced at `ongoing_ms`, then at doubling intervals."""
+    done = kept_out(Patrol(), 9000)
+
+    assert [at for action, at in done if action == ANNOUNCE] == [1000, 2000, 4000, 8000]
+
+
+def test_no_announcements():
+    """Where nothing is to be announced, nothing is."""
+    assert kept_out(Patrol(), 9000, limits=(77, 100 * MS, 0)) == [(SPY, 25)]
+
+
+@pytest.mark.parametrize("state", ["R", "T", "t", "D", "Z", ""])
+def test_not_waiting(state):
+    """A watchdog that lacks a core, is stopped, or has ended does not wait for the GIL: nothing is done."""
+    assert kept_out(Patrol(), 3000, state=state) == []
+
+
+def test_no_loop():
+    """Without a loop the watchdog sleeps for as long as it likes."""
+    assert kept_out(Patrol(), 5000, stamp=(START, 0, 0, 0)) == []
+
+
+def test_jump():
+    """A machine that slept finds the stamp long overdue, and is not taken for a frozen process."""
+    patrol = Patrol()
+
+    actions = [patrol.next(STAMP, LIMITS, DUE + 60_000 * MS, "S")[0] for _ in range(2)]
+
+    assert actions == [SPY, REST]
+
+
+def test_new_stamp():
+    """Each wait of the watchdog has a dump of its own."""
+    patrol = Patrol()
+    later = (DUE + 200 * MS, DUE + 250 * MS, 0, 0)
+
+    assert patrol.next(STAMP, LIMITS, DUE + 30 * MS, "S")[0] == SPY
+    assert patrol.next(later, LIMITS, DUE + 210 * MS, "")[0] == REST
+    assert patrol.next(later, LIMITS, DUE + 280 * MS, "S")[0] == SPY
+
+
+def test_budget():
+    """A process that keeps the GIL all the time costs no more than one dump a second in the long run."""
+    patrol, dumps = Patrol(), 0
+    for number in range(600):  # a minute of waits of 100 ms
+        due = DUE + number * 100 * MS
+        dumps += patrol.next((due - MS, due, 0, 0), LIMITS, due + 30 * MS, "S")[0] == SPY
+
+    assert 60 <= dumps <= 60 + AT_ONCE
+
+
+@pytest.mark.parametrize(("threshold_ms", "late_ms"), [(10, 20), (100, 25), (200, 50), (10_000, 100)])
+def test_late(threshold_ms, late_ms):
+    """How late is late follows the threshold, within bounds."""
+    assert late_ns(threshold_ms * MS) == late_ms * MS
