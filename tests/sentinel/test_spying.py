@@ -45,7 +45,7 @@ def test_nameless():
 @pytest.mark.parametrize("text", [b"", b"Error: Permission denied", b'{"a": 1}', b"[3]", b'[{"os_thread_id": 7}]'])
 def test_no_dump(text):
     """Anything else is refused."""
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError):
         threads_of(text, {7})
 
 
