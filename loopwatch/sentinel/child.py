@@ -17,7 +17,7 @@ import time
 from loopwatch.sentinel import kernel, spying
 from loopwatch.sentinel.frozen import Situation, event_of
 from loopwatch.sentinel.page import Limits, Loop, Reader, Stamp
-from loopwatch.sentinel.patrol import ANNOUNCE, SPY, Patrol, overdue_ns
+from loopwatch.sentinel.patrol import ANNOUNCE, SPY, Patrol
 
 __all__ = ["main"]
 
@@ -80,25 +80,22 @@ class Sentinel:
             return
         if not kernel.may_read(self._process):
             self._send({"kind": "refused"})
-        until = 0
-        while not self._over((until - time.monotonic_ns()) / 1e9):
-            until = self._look()
+        pause_s = 0.0
+        while not select.select(self._ends, [], [], pause_s)[0]:
+            # Short, for it is run twenty times a second, each time on a core that has done something else meanwhile.
+            stamp, limits, now = self._page.stamp(), self._page.limits(), time.monotonic_ns()
+            until = self._patrol.rest(stamp, limits, now) or self._act(stamp, limits, now)
+            pause_s = max(0.0, (until - time.monotonic_ns()) / 1e9)
 
     def _allowed(self) -> bool:
         """Wait until the watched process has named this one as its tracer."""
         ready, _, _ = select.select(self._ends, [], [], HANDSHAKE_S)
         return LINE in ready and os.read(LINE, 16) == b"go"
 
-    def _over(self, timeout_s: float) -> bool:
-        ready, _, _ = select.select(self._ends, [], [], max(0.0, timeout_s))
-        return bool(ready)
-
-    def _look(self) -> int:
-        """One look; returns when to look again."""
-        stamp, limits, now = self._page.stamp(), self._page.limits(), time.monotonic_ns()
-        watchdog = kernel.state(self._process, limits[0]) if overdue_ns(stamp, limits, now) else ""
-        action, until = self._patrol.next(stamp, limits, now, watchdog)
-        if watchdog and stamp != self._noted[0]:
+    def _act(self, stamp: Stamp, limits: Limits, now: int) -> int:
+        """The stamp is overdue; returns when to look again."""
+        action, until = self._patrol.next(stamp, limits, now, kernel.state(self._process, limits[0]))
+        if stamp != self._noted[0]:
             self._threads = None
             self._noted = (stamp, now, {loop[0]: self._clocks(loop[0]) for loop in self._page.loops()})
         if action == SPY:

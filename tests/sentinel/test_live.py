@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -184,7 +185,7 @@ def test_frozen(tmp_path, backend):
     lasted = [event["duration_ms"] for event in events]
     assert 2 <= len(events) <= 8, process.stderr
     assert lasted[0] >= 200
-    assert all(later >= 1.7 * earlier for earlier, later in zip(lasted, lasted[1:], strict=False)), lasted
+    assert all(later >= 1.7 * earlier for earlier, later in pairwise(lasted)), lasted
     last = events[-1]
     assert (last["event"], last["pid"], last["file"]) == ("event_loop_stalled", process.pid, process.file)
     assert (last["line"], last["cause"]) == (loops.line_of("OPERATOR", process.file), "native")

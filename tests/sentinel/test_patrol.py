@@ -15,7 +15,8 @@ def kept_out(patrol, until_ms, stamp=STAMP, limits=LIMITS, state="S"):
     """Actions, with how late the watchdog was (ms), while it waits for the GIL and nobody stamps."""
     now, done = DUE, []
     while now < DUE + until_ms * MS:
-        action, until = patrol.next(stamp, limits, now, state)
+        until = patrol.rest(stamp, limits, now)
+        action, until = (REST, until) if until else patrol.next(stamp, limits, now, state)
         if action != REST:
             done.append((action, (now - DUE) // MS))
         assert until > now or action != REST
@@ -25,9 +26,20 @@ def kept_out(patrol, until_ms, stamp=STAMP, limits=LIMITS, state="S"):
 
 def test_in_time():
     """While the watchdog is in time the sentinel sleeps until it would not be."""
-    action, until = Patrol().next(STAMP, LIMITS, START + 3 * MS, "")
+    assert Patrol().rest(STAMP, LIMITS, START + 3 * MS) == DUE + late_ns(LIMITS[1])
 
-    assert (action, until) == (REST, DUE + late_ns(LIMITS[1]))
+
+def test_lazy():
+    """A process that has been idle for long is looked at less often, until a turn is seen under way."""
+    patrol, now = Patrol(), START
+    patrol.rest((START, DUE, 0, 0), LIMITS, now)
+    later = START + 11_000 * MS
+    idle, busy = (later, later + 50 * MS, 0, 0), (later, later + 50 * MS, 7, later)
+
+    assert patrol.rest(idle, LIMITS, later) == later + 125 * MS
+    assert patrol.rest(idle, LIMITS, later + 60 * MS) == later + 75 * MS  # it has missed its time: now it is waited for
+    assert patrol.rest(busy, LIMITS, later) == later + 75 * MS
+    assert patrol.rest(idle, LIMITS, later) == later + 75 * MS
 
 
 def test_one_dump():
@@ -73,7 +85,7 @@ def test_new_stamp():
     later = (DUE + 200 * MS, DUE + 250 * MS, 0, 0)
 
     assert patrol.next(STAMP, LIMITS, DUE + 30 * MS, "S")[0] == SPY
-    assert patrol.next(later, LIMITS, DUE + 210 * MS, "")[0] == REST
+    assert patrol.next(STAMP, LIMITS, DUE + 60 * MS, "S")[0] == REST
     assert patrol.next(later, LIMITS, DUE + 280 * MS, "S")[0] == SPY
 
 

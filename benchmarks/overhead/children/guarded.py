@@ -10,9 +10,8 @@ import time
 from typing import Any
 
 import loopwatch
-from loopwatch.engine import ENGINE
-
 from benchmarks.overhead.children.turn import new_loop
+from loopwatch.engine import ENGINE
 
 PATIENCE_S = 20.0
 HOGS = 4
