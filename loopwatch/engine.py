@@ -221,12 +221,20 @@ class Engine:
             if callable(item):
                 item()
                 return
-            observation = joined(self._resolved(*item), self.sentinel.dumps(), frame_at, LOOP_NAMES)
+            observation = self._joined(self._resolved(*item))
             told: set[Any] = set()
             for subscriber in self._subscribers:
                 subscriber.receive(observation, told)
         except Exception as error:  # noqa: BLE001
             self._failed(f"{'the sentinel' if callable(item) else 'judging a stall'}: {error!r}")
+
+    def _joined(self, observation: Observation) -> Observation:
+        """With what the sentinel has seen of it."""
+        try:
+            return joined(observation, self.sentinel.dumps(), frame_at, LOOP_NAMES)
+        except Exception as error:  # noqa: BLE001 - the stall is told all the same
+            self._failed(f"the sentinel: {error!r}")
+            return observation
 
     def _resolved(self, observation: Observation, captures: tuple[Capture, ...]) -> Observation:
         stacks = iter([self._resolver.stack(taken.points) for taken in captures])
@@ -267,6 +275,7 @@ class Engine:
 
     def _at_exit(self) -> None:
         self.flush(EXIT_PATIENCE_S)
+        self.sentinel.stop()
 
     def _after_fork(self) -> None:
         """In the child: threads, locks and loops of the parent do not exist here."""

@@ -157,9 +157,9 @@ class Sentinel:
             line.setblocking(False)
 
     def _receive(self) -> None:
-        while self._line is not None:
+        while (line := self._line) is not None:
             try:
-                packet = self._line.recv(MAX_PACKET)
+                packet = line.recv(MAX_PACKET)
             except OSError:
                 return
             if not packet:
