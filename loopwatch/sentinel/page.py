@@ -51,8 +51,7 @@ class Page:
         _LIMITS.pack_into(self._memory, _LIMITS_AT, *limits)
 
     def close(self) -> None:
-        """Give up this process's hold on it."""
-        self._memory.close()
+        """Give the descriptor back. The memory goes with this object: the watchdog may be writing on it right now."""
         os.close(self.fd)
 
 

@@ -75,13 +75,8 @@ class Sentinel:
             ongoing_ns: How long a stall is when it is first announced; 0: none is.
         """
         page = self._page
-        if page is not None:
-            with contextlib.suppress(ValueError):  # the delivery thread has closed it meanwhile
-                self._stamp(page, due_ns, turns, threshold_ns, ongoing_ns)
-
-    def _stamp(
-        self, page: Page, due_ns: int, turns: Sequence[tuple[LoopInfo, int]], threshold_ns: int, ongoing_ns: int
-    ) -> None:
+        if page is None:
+            return
         description = (page, threshold_ns, ongoing_ns, tuple(info for info, _ in turns))
         if description != self._described:
             self._described = description
@@ -115,7 +110,7 @@ class Sentinel:
             self._reap()
         if page is not None:
             page.close()
-        self._begun, self.pid = False, None
+        self._begun, self.pid, self._described = False, None, None
 
     def abandon(self) -> None:
         """In a fork's child: it is the parent's."""

@@ -88,10 +88,13 @@ def test_late_look(sentinel, reader, asked):
 
 def test_closed_meanwhile(sentinel, reader):
     """A page that is closed under the watchdog's hands does it no harm."""
-    sentinel._page.close()
+    page = sentinel._page
+    sentinel.abandon()
+    sentinel._page = page
 
     stamp(sentinel, 5)
 
+    assert reader.stamp()[1] == 5
     sentinel._page = None
 
 
