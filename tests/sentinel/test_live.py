@@ -27,8 +27,11 @@ backend = sys.argv[1]
 
 def tell(stall):
     origin = stall.origin
-    lines.say("stall", state=stall.state, cause=stall.cause, duration_ms=stall.duration_ms, line=origin and origin.line,
-              exact=origin and origin.exact, expression=origin and origin.expression, holder=stall.holder and stall.holder.thread)
+    lines.say(
+        "stall", state=stall.state, cause=stall.cause, evidence=stall.evidence, duration_ms=stall.duration_ms,
+        line=origin and origin.line, exact=origin and origin.exact, expression=origin and origin.expression,
+        holder=stall.holder and stall.holder.thread,
+    )
 
 def enable(**settings):
     return loopwatch.enable(**{"threshold_ms": 100, "sinks": [tell], "sentinel": True, **settings})
@@ -55,10 +58,11 @@ def after(base):
 def keep_gil(n, base=3):
     power = base ** n  # OPERATOR
     return after(base)
+
+n = exponent(float(sys.argv[2]))
 """
 MAIN = """
 async def main():
-    n = exponent({cpu_s})
     await guarded()
     keep_gil(n)
     await asyncio.sleep(0.05)
@@ -108,9 +112,9 @@ def sentinel_of(process: Process) -> int:
     return line["sentinel"]
 
 
-def finished(program: str, folder: Path, backend: str, **options) -> Process:
-    """The program after it has ended well, and its sentinel too."""
-    with running(PRELUDE + program, folder, backend, flags=QUIET, **options) as process:
+def finished(program: str, folder: Path, backend: str, kept_s: float = 0.7, **options) -> Process:
+    """The program after it has ended well, and its sentinel too; `keep_gil(n)` is to take so much CPU time."""
+    with running(PRELUDE + program, folder, backend, str(kept_s), flags=QUIET, **options) as process:
         code = process.finish(within=60)
     assert code == 0, process.stderr
     for line in process.lines.all(what="guarded"):
@@ -131,7 +135,7 @@ def said(text: str) -> list[dict]:
 
 def test_operator(tmp_path, backend):
     """The line of an operator that kept the GIL is named for certain, with the expression."""
-    process = finished(MAIN.format(cpu_s=0.7), tmp_path, backend)
+    process = finished(MAIN, tmp_path, backend)
 
     line = loops.line_of("OPERATOR", process.file)
     found = [one for one in told(process) if one["line"] == line]
@@ -144,7 +148,6 @@ def test_other_thread(tmp_path, backend):
     process = finished(
         """
 async def main():
-    n = exponent(0.8)
     await guarded()
     hog = threading.Thread(target=keep_gil, args=(n,), name="hog")
     hog.start()
@@ -167,7 +170,6 @@ watch.flush(20)
 
 FROZEN = """
 async def main():
-    n = exponent(1.6)
     await guarded()
     keep_gil(n)
 
@@ -179,7 +181,7 @@ watch.flush(20)
 
 def test_frozen(tmp_path, backend):
     """A process that is frozen with the GIL kept is announced on its standard error, at doubling intervals."""
-    process = finished(FROZEN, tmp_path, backend)
+    process = finished(FROZEN, tmp_path, backend, 1.6)
 
     events = said(process.stderr)
     lasted = [event["duration_ms"] for event in events]
@@ -196,7 +198,7 @@ def test_frozen_to_file(tmp_path):
     """The environment can name a file for that."""
     file = tmp_path / "frozen.jsonl"
 
-    process = finished(FROZEN, tmp_path, "asyncio", environ={"LOOPWATCH_SENTINEL_LOG": str(file)})
+    process = finished(FROZEN, tmp_path, "asyncio", 1.6, environ={"LOOPWATCH_SENTINEL_LOG": str(file)})
 
     assert process.stderr == ""
     assert {event["line"] for event in said(file.read_text())} == {loops.line_of("OPERATOR", process.file)}
@@ -224,7 +226,7 @@ watch.flush(20)
 
 def test_killed(tmp_path):
     """It ends with a process that is killed."""
-    with running(PRELUDE + WAITING, tmp_path, "asyncio") as process:
+    with running(PRELUDE + WAITING, tmp_path, "asyncio", "0.01") as process:
         sentinel = sentinel_of(process)
         assert not gone(sentinel)
         process.stop(signal.SIGKILL)
@@ -234,7 +236,9 @@ def test_killed(tmp_path):
 
 def test_stopped_process(tmp_path):
     """A process that is stopped by a signal is not announced as frozen."""
-    with running(PRELUDE + WAITING.replace("enable()", "enable(ongoing_ms=100)"), tmp_path, "asyncio") as process:
+    with running(
+        PRELUDE + WAITING.replace("enable()", "enable(ongoing_ms=100)"), tmp_path, "asyncio", "0.01"
+    ) as process:
         sentinel_of(process)
         process.popen.send_signal(signal.SIGSTOP)
         with pytest.raises(pytest.fail.Exception):
@@ -277,7 +281,6 @@ def test_fork(tmp_path):
     process = finished(
         """
 async def main():
-    n = exponent(0.7)
     await guarded()
     keep_gil(n)
     await asyncio.sleep(0.05)
@@ -288,7 +291,6 @@ async def parent():
     if child == 0:
         return "child"
     os.waitpid(child, 0)
-    n = exponent(0.7)
     await asyncio.sleep(0.05)
     keep_gil(n)
     await asyncio.sleep(0.05)
@@ -344,6 +346,7 @@ loops.run(backend, main())
 """,
         tmp_path,
         "asyncio",
+        "0.01",
     ) as process:
         sentinel = sentinel_of(process)
 
@@ -389,7 +392,7 @@ ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # and where it is not root: not dumpable
 
 def test_refused(tmp_path):
     """Where the kernel refuses, that is said once with what to set, and stalls are told with an inferred line."""
-    process = finished(REFUSED + MAIN.format(cpu_s=0.6), tmp_path, "asyncio")
+    process = finished(REFUSED + MAIN, tmp_path, "asyncio")
 
     assert len([one for one in told(process) if one["cause"] == "native"]) == 1
     assert process.stderr.count("the sentinel may not read this process") == 1
