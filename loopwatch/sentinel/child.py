@@ -17,7 +17,7 @@ import time
 from loopwatch.sentinel import kernel, spying
 from loopwatch.sentinel.frozen import Situation, event_of
 from loopwatch.sentinel.page import Limits, Loop, Reader, Stamp
-from loopwatch.sentinel.patrol import ANNOUNCE, SPY, Patrol
+from loopwatch.sentinel.patrol import ANNOUNCE, SPY, Patrol, outrun
 
 __all__ = ["main"]
 
@@ -52,6 +52,16 @@ def _keep_only(wanted: set[int | None]) -> None:
         pass  # the program had closed one of its standard files
 
 
+class Noted:
+    """What was found when a stamp was first seen to be overdue: when, how often the watchdog had woken, the loops' clocks."""
+
+    def __init__(self, stamp: Stamp, at_ns: int, wakes: int, clocks: dict[int, kernel.Clocks | None]) -> None:
+        self.stamp = stamp
+        self.at_ns = at_ns
+        self.wakes = wakes
+        self.clocks = clocks
+
+
 class Sentinel:
     """Looks, has dumps taken, sends them home, and speaks up when the process cannot."""
 
@@ -64,8 +74,7 @@ class Sentinel:
         self._patrol = Patrol()
         self._threads: list[spying.Thread] | None = None
         """Of the dump taken under the present stamp."""
-        self._noted: tuple[Stamp, int, dict[int, kernel.Clocks | None]] = ((0, 0, 0, 0), 0, {})
-        """The stamp under which clocks were noted, when, and the clocks of the loops' threads."""
+        self._noted = Noted((0, 0, 0, 0), 0, 0, {})
 
     def run(self) -> None:
         """Until the watched process is gone."""
@@ -94,40 +103,40 @@ class Sentinel:
 
     def _act(self, stamp: Stamp, limits: Limits, now: int) -> int:
         """The stamp is overdue; returns when to look again."""
-        action, until = self._patrol.next(stamp, limits, now, kernel.state(self._process, limits[0]))
-        if stamp != self._noted[0]:
+        wakes = kernel.sleeps(self._process, limits[0])
+        if stamp != self._noted.stamp:
             self._threads = None
-            self._noted = (stamp, now, {loop[0]: self._clocks(loop[0]) for loop in self._page.loops()})
+            clocks = {loop[0]: kernel.clocks(self._process, loop[0]) for loop in self._page.loops()}
+            self._noted = Noted(stamp, now, wakes, clocks)
+        is_outrun = outrun(wakes - self._noted.wakes, now - self._noted.at_ns, limits[3])
+        action, until = self._patrol.next(stamp, limits, now, kernel.state(self._process, limits[0]), is_outrun)
         if action == SPY:
-            self._spy(stamp)
+            self._threads = self._spy(stamp, limits)
         elif action == ANNOUNCE:
             self._announce(stamp, limits)
         return until
 
-    def _clocks(self, thread: int) -> kernel.Clocks | None:
-        return kernel.clocks(self._process, thread)
-
     # ── a dump ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _spy(self, stamp: Stamp) -> None:
+    def _spy(self, stamp: Stamp, limits: Limits) -> list[spying.Thread] | None:
         """Take a dump and send it home. Once more where the GIL changed hands meanwhile: who knows what was read."""
         for _ in range(ATTEMPTS):
-            began, before = time.monotonic_ns(), kernel.sleeps(self._process)
+            began, before = time.monotonic_ns(), kernel.all_sleeps(self._process)
             text = spying.dump(self._program, self._process)
-            after, ended = kernel.sleeps(self._process), time.monotonic_ns()
-            if self._page.stamp() != stamp:
-                return
+            after, ended = kernel.all_sleeps(self._process), time.monotonic_ns()
+            wakes = after.get(limits[0], 0) - before.get(limits[0], 0)
+            if self._page.stamp() != stamp or outrun(wakes, ended - began, limits[3]):
+                return None
             try:
                 threads = spying.threads_of(text, {loop[0] for loop in self._page.loops()})
             except ValueError:
                 self._send({"kind": "failed", "text": text[-400:].decode(errors="replace")})
-                return
+                return None
             if all(after.get(thread[0]) == before.get(thread[0]) for thread in threads if thread[2]):
-                self._threads = threads
-                self._send(
-                    {"kind": "dump", "due_ns": stamp[1], "began_ns": began, "ended_ns": ended, "threads": threads}
-                )
-                return
+                times = {"due_ns": stamp[1], "began_ns": began, "ended_ns": ended}
+                self._send({"kind": "dump", **times, "threads": threads})
+                return threads
+        return None
 
     def _send(self, message: dict[str, object]) -> None:
         """One packet home; lost if nobody fetches them."""
@@ -137,6 +146,9 @@ class Sentinel:
     # ── a frozen process ────────────────────────────────────────────────────────────────────────────────────────
 
     def _announce(self, stamp: Stamp, limits: Limits) -> None:
+        before, self._threads = self._threads, self._spy(stamp, limits) or self._threads
+        if self._page.stamp() != stamp or spying.moved(before, self._threads):
+            return
         loops = self._page.loops()
         holder = next((thread[0] for thread in self._threads or () if thread[2]), 0)
         chosen = next((one for one in loops if one[0] in (holder, stamp[2])), loops[0] if loops else None)
@@ -147,12 +159,11 @@ class Sentinel:
     def _situation(self, stamp: Stamp, limits: Limits, loop: Loop) -> Situation:
         looked, due, thread, since = stamp
         now = time.monotonic_ns()
-        _, noted_ns, noted = self._noted
-        before, after = noted.get(loop[0]), self._clocks(loop[0])
+        before, after = self._noted.clocks.get(loop[0]), kernel.clocks(self._process, loop[0])
         spent = None if before is None or after is None else (after[0] - before[0], after[1] - before[1])
         began = since if since and thread == loop[0] else looked
         return Situation(
-            self._process, loop, began, now, now - due, limits[1], self._threads, spent, now - noted_ns
+            self._process, loop, began, now, now - due, limits[1], self._threads, spent, now - self._noted.at_ns
         )  # fmt: skip
 
     def _write(self, line: bytes) -> None:

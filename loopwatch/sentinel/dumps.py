@@ -72,8 +72,10 @@ def joined(
         plain: Makes a frame of a place.
         boundary: What lies outside of the innermost of these functions is no part of a turn.
     """
+    joined_waits: set[int] = set()  # a long wait may have several dumps, all alike
     for dump in dumps:
-        if dump.holder is not None and _within(dump, observation):
+        if dump.holder is not None and _within(dump, observation) and dump.due_ns not in joined_waits:
+            joined_waits.add(dump.due_ns)
             join = _join_sample if dump.holder.native_id == observation.loop.native_id else _join_hold
             observation = join(observation, dump, dump.holder, lambda at, late: _merged(at, late, plain), boundary)
     return observation

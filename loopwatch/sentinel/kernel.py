@@ -2,7 +2,7 @@
 
 import os
 
-__all__ = ["Clocks", "clocks", "may_read", "process_fd", "sleeps", "state"]
+__all__ = ["Clocks", "all_sleeps", "clocks", "may_read", "process_fd", "sleeps", "state"]
 
 MAX_THREADS = 256
 Clocks = tuple[int, int]
@@ -21,16 +21,17 @@ def clocks(process: int, thread: int) -> Clocks | None:
     return (int(words[0]), int(words[1])) if len(words) > 1 else None
 
 
-def sleeps(process: int) -> dict[int, int]:
-    """How often each thread has gone to sleep by itself: to wait for the GIL, too. At most `MAX_THREADS`, the eldest."""
+def all_sleeps(process: int) -> dict[int, int]:
+    """`sleeps` of each thread; at most `MAX_THREADS`, the eldest."""
     try:
         threads = sorted(map(int, os.listdir(f"/proc/{process}/task")))[:MAX_THREADS]
     except OSError:
         return {}
-    return {thread: _sleeps(process, thread) for thread in threads}
+    return {thread: sleeps(process, thread) for thread in threads}
 
 
-def _sleeps(process: int, thread: int) -> int:
+def sleeps(process: int, thread: int) -> int:
+    """How often a thread has gone to sleep by itself, be it to wait for the GIL; 0 where the kernel does not tell."""
     _, found, rest = _read(f"/proc/{process}/task/{thread}/status").partition(b"\nvoluntary_ctxt_switches:")
     return int(rest.split()[0]) if found else 0
 

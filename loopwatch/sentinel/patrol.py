@@ -1,12 +1,18 @@
 """What the sentinel does next: decided from the watchdog's latest stamp, the time, and what has been done about that stamp.
 
 A watchdog that is late sleeps, with its due time past: it waits for the GIL, and somebody keeps it. One that is ready to run
-only lacks a core, and a stopped one (a signal, a debugger) says nothing of the program. Pure, but for its own notes.
+only lacks a core, and a stopped one (a signal, a debugger) says nothing of the program.
+
+Nor does one that is outrun. A loop that is busy all the time with short turns gives the GIL up in each poll and takes it again
+before the watchdog has woken, for seconds on end (CPython 3.11-3.13, Python/ceval_gil.c: a waiter asks for the GIL only after a
+whole switch interval in which nobody signalled it). It is woken more often than once per interval then.
+
+Pure, but for its own notes.
 """
 
 from loopwatch.sentinel.page import Limits, Stamp
 
-__all__ = ["ANNOUNCE", "REST", "SPY", "Patrol", "late_ns"]
+__all__ = ["ANNOUNCE", "REST", "SPY", "Patrol", "late_ns", "outrun"]
 
 REST, SPY, ANNOUNCE = "rest", "spy", "announce"
 
@@ -17,8 +23,10 @@ POLL_NS = 25_000_000
 NO_LOOP_NS = 200_000_000
 LAZY_AFTER_NS, LAZY_NS = 10_000_000_000, 50_000_000
 """A process in which no turn has been seen under way for so long is looked at half as often: a wake-up costs 0.1 ms of CPU."""
-AT_ONCE, PER_NS = 10, 1_000_000_000
-"""Dumps allowed at once, and in which time one more is: each costs some 40 ms of a core."""
+POLL_MOST_NS = 100_000_000
+AT_ONCE, PER_NS = 30, 10_000_000_000
+"""Dumps allowed at once, and in which time one more is: each costs some 30 ms of a core."""
+SPARE_WAKES = 2
 SURE = 3
 """Looks that must have found the same stamp overdue before a frozen process is announced: else it was the machine that slept."""
 WAITS = "S"
@@ -27,6 +35,11 @@ WAITS = "S"
 def late_ns(threshold_ns: int) -> int:
     """How late the watchdog must be for a dump to be taken: soon enough for it to fall into a stall of the threshold's length."""
     return min(max(threshold_ns // 4, LATE_LEAST_NS), LATE_MOST_NS)
+
+
+def outrun(wakes: int, waited_ns: int, switch_ns: int) -> bool:
+    """Whether a watchdog that woke so often in so long waits for a GIL that is given up and taken again meanwhile."""
+    return wakes > waited_ns / max(1, switch_ns) + SPARE_WAKES
 
 
 class Patrol:
@@ -55,7 +68,9 @@ class Patrol:
         lazy = now_ns < due_ns and now_ns - self._active_ns > LAZY_AFTER_NS
         return overdue_ns + LAZY_NS if lazy else overdue_ns
 
-    def next(self, stamp: Stamp, limits: Limits, now_ns: int, watchdog: str) -> tuple[str, int]:
+    def next(
+        self, stamp: Stamp, limits: Limits, now_ns: int, watchdog: str, is_outrun: bool = False
+    ) -> tuple[str, int]:
         """What to do about a stamp that is overdue, and when to look again.
 
         Args:
@@ -63,11 +78,12 @@ class Patrol:
             limits: What to go by.
             now_ns: The time.
             watchdog: The state of its thread, as the kernel calls it (`kernel.state`).
+            is_outrun: Whether it has been woken so often that nobody can have kept the GIL.
         """
         if stamp != self._stamp:
             self._stamp, self._spied, self._announced_ns, self._found = stamp, False, 0, 0
-        if watchdog != WAITS:
-            return REST, now_ns + (NAP_NS if watchdog == "R" else POLL_NS)
+        if watchdog != WAITS or is_outrun:
+            return REST, now_ns + (NAP_NS if watchdog == "R" and not is_outrun else POLL_MOST_NS)
         self._found += 1
         return self._about(now_ns - stamp[1], limits[2], now_ns)
 
@@ -75,11 +91,12 @@ class Patrol:
         if not self._spied and self._may_spy(now_ns):
             self._spied = True
             return SPY, now_ns
-        announce_ns = _doubled(ongoing_ns, self._announced_ns) if ongoing_ns else overdue + POLL_NS
+        poll_ns = min(max(POLL_NS, overdue // 4), POLL_MOST_NS)
+        announce_ns = _doubled(ongoing_ns, self._announced_ns) if ongoing_ns else overdue + poll_ns
         if overdue >= announce_ns and self._found >= SURE:
             self._announced_ns = overdue
             return ANNOUNCE, now_ns
-        return REST, now_ns + min(POLL_NS, max(NAP_NS, announce_ns - overdue))
+        return REST, now_ns + min(poll_ns, max(NAP_NS, announce_ns - overdue))
 
     def _may_spy(self, now_ns: int) -> bool:
         full_ns = max(self._full_ns, now_ns) + PER_NS

@@ -81,7 +81,8 @@ class Sentinel:
         if description != self._described:
             self._described = description
             loops = [(info.native_id, info.backend, info.thread) for info, _ in turns]
-            page.describe((threading.get_native_id(), threshold_ns, ongoing_ns), loops)
+            switch_ns = int(sys.getswitchinterval() * 1e9)
+            page.describe((threading.get_native_id(), threshold_ns, ongoing_ns, switch_ns), loops)
         now = time.monotonic_ns()
         since, thread = min(((since, info.native_id) for info, since in turns if since), default=(0, 0))
         page.stamp((now, due_ns if turns else 0, thread, since))

@@ -5,7 +5,7 @@ import os
 import select
 import time
 
-__all__ = ["Thread", "dump", "threads_of"]
+__all__ = ["Thread", "dump", "moved", "threads_of"]
 
 PATIENCE_S = 3.0
 MAX_BYTES = 8_000_000
@@ -68,3 +68,12 @@ def _thread(one: dict) -> Thread:  # type: ignore[type-arg]  # JSON
     frames = [(frame["filename"], frame["name"], frame["line"]) for frame in one["frames"]]
     kept = frames if len(frames) <= 2 * MAX_FRAMES else frames[:MAX_FRAMES] + frames[-MAX_FRAMES:]
     return one["os_thread_id"] or 0, one["thread_name"] or "", bool(one["owns_gil"]), kept
+
+
+def moved(before: list[Thread] | None, after: list[Thread] | None) -> bool:
+    """Whether the thread that has the GIL is another one, or elsewhere, than it was; None: there is no dump to tell."""
+    return before is not None and after is not None and _holders(before) != _holders(after)
+
+
+def _holders(threads: list[Thread]) -> list[Thread]:
+    return [one for one in threads if one[2]]

@@ -105,6 +105,16 @@ def test_several():
     assert all(share.origin.exact for share in stall.shares)
 
 
+def test_several_of_one_wait():
+    """A long wait of which there are several dumps is one sample all the same."""
+    suspect = Spot(10, 10, 8, 14, "b = a ** n", "a ** n")
+    late = late_sample(frame("handler", 12, point="call", suspects=(suspect,)))
+
+    stall = told([late], dump(120, LOOP_ITSELF, HANDLER, due_ms=35), dump(300, LOOP_ITSELF, HANDLER, due_ms=35))
+
+    assert (stall.samples, stall.origin.expression) == (1, "a ** n")
+
+
 def test_other_times():
     """A dump of another time says nothing of this stall."""
     late = late_sample(frame("handler", 12, point="jump"))

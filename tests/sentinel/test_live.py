@@ -140,7 +140,6 @@ def test_operator(tmp_path, backend):
     line = loops.line_of("OPERATOR", process.file)
     found = [one for one in told(process) if one["line"] == line]
     assert [(one["cause"], one["exact"], one["expression"]) for one in found] == [("native", True, "base ** n")]
-    assert process.stderr == ""
 
 
 def test_other_thread(tmp_path, backend):
@@ -221,6 +220,30 @@ watch.flush(20)
     )
 
     assert process.lines.all(what="stall", state="ongoing", cause="sleep")
+    assert process.stderr == ""
+
+
+def test_saturated(tmp_path, backend):
+    """A loop that never waits may keep the watchdog out for seconds; it is not frozen, and nobody says so."""
+    process = finished(
+        """
+async def main():
+    await guarded()
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        turn = time.monotonic() + 0.001
+        while time.monotonic() < turn:
+            pass
+        await asyncio.sleep(0)
+
+watch = enable(ongoing_ms=200)
+loops.run(backend, main())
+watch.flush(20)
+""",
+        tmp_path,
+        backend,
+    )
+
     assert process.stderr == ""
 
 

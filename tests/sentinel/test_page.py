@@ -33,16 +33,16 @@ def test_unwritten(page):
     """A page on which nothing was stamped yet expects no look and names no loop."""
     reader = Reader(page.fd)
 
-    assert (reader.stamp(), reader.limits(), reader.loops()) == ((0, 0, 0, 0), (0, 0, 0), [])
+    assert (reader.stamp(), reader.limits(), reader.loops()) == ((0, 0, 0, 0), (0, 0, 0, 0), [])
 
 
 def test_description(page):
     """Limits and loops arrive as they were written; names that are too long are cut."""
-    page.describe((9, 100, 1000), [(7, "asyncio", "MainThread"), (8, "uvloop", "käse" * 50)])
+    page.describe((9, 100, 1000, 5), [(7, "asyncio", "MainThread"), (8, "uvloop", "käse" * 50)])
 
     reader = Reader(page.fd)
     (first, second) = reader.loops()
-    assert reader.limits() == (9, 100, 1000)
+    assert reader.limits() == (9, 100, 1000, 5)
     assert first == (7, "asyncio", "MainThread")
     assert second[:2] == (8, "uvloop")
     assert second[2].startswith("käsekäse")
@@ -50,7 +50,7 @@ def test_description(page):
 
 def test_too_many_loops(page):
     """More loops than the page has room for: the first ones are listed."""
-    page.describe((9, 100, 1000), [(number, "asyncio", "") for number in range(100)])
+    page.describe((9, 100, 1000, 5), [(number, "asyncio", "") for number in range(100)])
 
     assert [thread for thread, _, _ in Reader(page.fd).loops()] == list(range(MAX_LOOPS))
 

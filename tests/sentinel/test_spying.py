@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from loopwatch.sentinel.spying import MAX_FRAMES, dump, threads_of
+from loopwatch.sentinel.spying import MAX_FRAMES, dump, moved, threads_of
 
 
 def printed(thread=7, has_gil=False, depth=2, **fields):
@@ -47,6 +47,16 @@ def test_no_dump(text):
     """Anything else is refused."""
     with pytest.raises(ValueError):
         threads_of(text, {7})
+
+
+def test_moved():
+    """A frozen thread stands where it stood; whoever else there is may go on."""
+    here, there = threads(printed(7, has_gil=True)), threads(printed(7, has_gil=True, depth=3))
+
+    assert moved(here, there)
+    assert not moved(here, threads(printed(7, has_gil=True), printed(8, depth=9), wanted=(7, 8)))
+    assert not moved(None, here)
+    assert not moved(here, None)
 
 
 def test_no_program():

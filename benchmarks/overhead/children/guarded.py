@@ -1,4 +1,4 @@
-"""A loop with a sentinel beside it: idle, busy, busy beside threads that compute as well, or stalling under a held GIL."""
+"""A loop with a sentinel beside it: idle, busy, saturated, beside threads that compute as well, or stalling under a held GIL."""
 
 import argparse
 import asyncio
@@ -47,14 +47,21 @@ async def idle() -> None:
 
 
 async def busy() -> None:
-    """Turns of 5 ms, one after the other."""
+    """Turns of 3 ms, with a millisecond of waiting between them."""
     while True:
-        burn(0.005)
+        burn(0.003)
+        await asyncio.sleep(0.001)
+
+
+async def saturated() -> None:
+    """Turns of a millisecond and no waiting: the watchdog is outrun for seconds on end."""
+    while True:
+        burn(0.001)
         await asyncio.sleep(0)
 
 
 async def crowded() -> None:
-    """The same, beside threads that want the GIL all the time."""
+    """A busy loop beside threads that want the GIL all the time."""
     for _ in range(HOGS):
         threading.Thread(target=burn, args=(3600.0,), daemon=True).start()
     await busy()
@@ -86,13 +93,13 @@ async def main(do: str, count: int) -> None:
         print(json.dumps(ready | {"stalls": await stalls(count)}), flush=True)
         return
     print(json.dumps(ready), flush=True)
-    await {"idle": idle, "busy": busy, "crowded": crowded}[do]()
+    await {"idle": idle, "busy": busy, "saturated": saturated, "crowded": crowded}[do]()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backend", choices=("asyncio", "uvloop"), default="asyncio")
-    parser.add_argument("--do", choices=("idle", "busy", "crowded", "stalls"), required=True)
+    parser.add_argument("--do", choices=("idle", "busy", "saturated", "crowded", "stalls"), required=True)
     parser.add_argument("--count", type=int, default=20)
     chosen = parser.parse_args()
     loopwatch.enable(sentinel=True, sinks=(), ongoing_ms=None)
