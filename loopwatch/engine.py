@@ -195,10 +195,13 @@ class Engine:
 
     def _looked(self, due_ns: int) -> None:
         """The watchdog has looked. On its thread."""
+        if not self.sentinel.reads:
+            return
         limits, watched = self.watchdog.limits, self.watchdog.watched
         turns = [(one.heartbeat.info, one.pending.since_ns if one.pending else 0) for one in watched]
+        ongoing_ns, sleeps = min(limits.ongoing_ns, default=0), self._machine.own_switches() or 0
         try:
-            self.sentinel.stamp(due_ns, turns, limits.threshold_ns, min(limits.ongoing_ns, default=0))
+            self.sentinel.stamp(due_ns, turns, limits.threshold_ns, ongoing_ns, sleeps)
         except Exception as error:  # noqa: BLE001 - the watchdog goes on without
             self._failed(f"the sentinel: {error!r}")
 

@@ -53,12 +53,11 @@ def _keep_only(wanted: set[int | None]) -> None:
 
 
 class Noted:
-    """What was found when a stamp was first seen to be overdue: when, how often the watchdog had woken, the loops' clocks."""
+    """What was found when a stamp was first seen to be overdue: when, and the loops' clocks then."""
 
-    def __init__(self, stamp: Stamp, at_ns: int, wakes: int, clocks: dict[int, kernel.Clocks | None]) -> None:
+    def __init__(self, stamp: Stamp, at_ns: int, clocks: dict[int, kernel.Clocks | None]) -> None:
         self.stamp = stamp
         self.at_ns = at_ns
-        self.wakes = wakes
         self.clocks = clocks
 
 
@@ -74,7 +73,7 @@ class Sentinel:
         self._patrol = Patrol()
         self._threads: list[spying.Thread] | None = None
         """Of the dump taken under the present stamp."""
-        self._noted = Noted((0, 0, 0, 0), 0, 0, {})
+        self._noted = Noted((0, 0, 0, 0, 0), 0, {})
 
     def run(self) -> None:
         """Until the watched process is gone."""
@@ -103,17 +102,17 @@ class Sentinel:
 
     def _act(self, stamp: Stamp, limits: Limits, now: int) -> int:
         """The stamp is overdue; returns when to look again."""
-        wakes = kernel.sleeps(self._process, limits[0])
         if stamp != self._noted.stamp:
             self._threads = None
             clocks = {loop[0]: kernel.clocks(self._process, loop[0]) for loop in self._page.loops()}
-            self._noted = Noted(stamp, now, wakes, clocks)
-        is_outrun = outrun(wakes - self._noted.wakes, now - self._noted.at_ns, limits[3])
+            self._noted = Noted(stamp, now, clocks)
+        is_outrun = outrun(stamp, limits, now, kernel.sleeps(self._process, limits[0]))
         action, until = self._patrol.next(stamp, limits, now, kernel.state(self._process, limits[0]), is_outrun)
         if action == SPY:
             self._threads = self._spy(stamp, limits)
         elif action == ANNOUNCE:
             self._announce(stamp, limits)
+            self._patrol.said(time.monotonic_ns() - stamp[1])
         return until
 
     # ── a dump ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -124,8 +123,7 @@ class Sentinel:
             began, before = time.monotonic_ns(), kernel.all_sleeps(self._process)
             text = spying.dump(self._program, self._process)
             after, ended = kernel.all_sleeps(self._process), time.monotonic_ns()
-            wakes = after.get(limits[0], 0) - before.get(limits[0], 0)
-            if self._page.stamp() != stamp or outrun(wakes, ended - began, limits[3]):
+            if self._page.stamp() != stamp or outrun(stamp, limits, ended, after.get(limits[0], 0)):
                 return None
             try:
                 threads = spying.threads_of(text, {loop[0] for loop in self._page.loops()})
@@ -157,7 +155,7 @@ class Sentinel:
             self._write(json.dumps(event).encode() + b"\n")
 
     def _situation(self, stamp: Stamp, limits: Limits, loop: Loop) -> Situation:
-        looked, due, thread, since = stamp
+        looked, due, thread, since, _ = stamp
         now = time.monotonic_ns()
         before, after = self._noted.clocks.get(loop[0]), kernel.clocks(self._process, loop[0])
         spent = None if before is None or after is None else (after[0] - before[0], after[1] - before[1])

@@ -15,16 +15,16 @@ __all__ = ["Limits", "Loop", "Page", "Reader", "Stamp"]
 SIZE = mmap.PAGESIZE
 MAX_LOOPS = 32
 
-Stamp = tuple[int, int, int, int]
+Stamp = tuple[int, int, int, int, int]
 """When the watchdog looked; when it is to look next (0: not before a loop starts); of the oldest turn under way, the kernel's
-id of its thread (0: none is) and since when."""
+id of its thread (0: none is) and since when; how often the watchdog's thread had gone to sleep by then."""
 Limits = tuple[int, int, int, int]
 """The kernel's id of the watchdog's thread; how long a stall is at least; how long one is when it is announced (0: never is);
 after how long a thread asks for the GIL (`sys.getswitchinterval`)."""
 Loop = tuple[int, str, str]
 """The kernel's id of a loop's thread, the loop's backend, the thread's name."""
 
-_STAMP, _LIMITS, _COUNT, _LOOP = (struct.Struct(form) for form in ("@QQQQ", "@QQQQ", "@Q", "@Q24s48s"))
+_STAMP, _LIMITS, _COUNT, _LOOP = (struct.Struct(form) for form in ("@QQQQQ", "@QQQQ", "@Q", "@Q24s48s"))
 _LIMITS_AT = _STAMP.size
 _COUNT_AT = _LIMITS_AT + _LIMITS.size
 _LOOPS_AT = _COUNT_AT + _COUNT.size

@@ -26,7 +26,8 @@ LAZY_AFTER_NS, LAZY_NS = 10_000_000_000, 50_000_000
 POLL_MOST_NS = 100_000_000
 AT_ONCE, PER_NS = 30, 10_000_000_000
 """Dumps allowed at once, and in which time one more is: each costs some 30 ms of a core."""
-SPARE_WAKES = 2
+SPARE_WAKES = 3
+"""One from its sleep before, and two for a clock that is not quite ours."""
 SURE = 3
 """Looks that must have found the same stamp overdue before a frozen process is announced: else it was the machine that slept."""
 WAITS = "S"
@@ -37,16 +38,16 @@ def late_ns(threshold_ns: int) -> int:
     return min(max(threshold_ns // 4, LATE_LEAST_NS), LATE_MOST_NS)
 
 
-def outrun(wakes: int, waited_ns: int, switch_ns: int) -> bool:
-    """Whether a watchdog that woke so often in so long waits for a GIL that is given up and taken again meanwhile."""
-    return wakes > waited_ns / max(1, switch_ns) + SPARE_WAKES
+def outrun(stamp: Stamp, limits: Limits, now_ns: int, sleeps: int) -> bool:
+    """Whether a watchdog that has gone to sleep so often waits for a GIL that is given up and taken again meanwhile."""
+    return sleeps - stamp[4] > (now_ns - stamp[1]) / max(1, limits[3]) + SPARE_WAKES
 
 
 class Patrol:
     """Remembers what was done about the present stamp, and how many dumps were taken lately."""
 
     def __init__(self) -> None:
-        self._stamp: Stamp = (0, 0, 0, 0)
+        self._stamp: Stamp = (0, 0, 0, 0, 0)
         self._spied = False
         self._announced_ns = 0
         self._found = 0
@@ -86,6 +87,10 @@ class Patrol:
             return REST, now_ns + (NAP_NS if watchdog == "R" and not is_outrun else POLL_MOST_NS)
         self._found += 1
         return self._about(now_ns - stamp[1], limits[2], now_ns)
+
+    def said(self, overdue_ns: int) -> None:
+        """It was announced, and for how long the watchdog had been kept out by then: looking once more takes a while."""
+        self._announced_ns = max(self._announced_ns, overdue_ns)
 
     def _about(self, overdue: int, ongoing_ns: int, now_ns: int) -> tuple[str, int]:
         if not self._spied and self._may_spy(now_ns):

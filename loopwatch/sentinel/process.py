@@ -52,6 +52,11 @@ class Sentinel:
         self.pid: int | None = None
         """Of the other process; None: there is none."""
 
+    @property
+    def reads(self) -> bool:
+        """Whether there is somebody to stamp for."""
+        return self._page is not None
+
     def begin(self) -> None:
         """Start it soon, unless it has been. Any thread; does not wait."""
         if not self._begun:
@@ -65,7 +70,9 @@ class Sentinel:
 
     # ── the watchdog's thread ───────────────────────────────────────────────────────────────────────────────────
 
-    def stamp(self, due_ns: int, turns: Sequence[tuple[LoopInfo, int]], threshold_ns: int, ongoing_ns: int) -> None:
+    def stamp(
+        self, due_ns: int, turns: Sequence[tuple[LoopInfo, int]], threshold_ns: int, ongoing_ns: int, sleeps: int
+    ) -> None:
         """The watchdog has looked.
 
         Args:
@@ -73,6 +80,7 @@ class Sentinel:
             turns: The loops that it watches, and since when each is in a turn (0: is not).
             threshold_ns: The shortest stall.
             ongoing_ns: How long a stall is when it is first announced; 0: none is.
+            sleeps: How often its thread has gone to sleep so far.
         """
         page = self._page
         if page is None:
@@ -85,7 +93,7 @@ class Sentinel:
             page.describe((threading.get_native_id(), threshold_ns, ongoing_ns, switch_ns), loops)
         now = time.monotonic_ns()
         since, thread = min(((since, info.native_id) for info, since in turns if since), default=(0, 0))
-        page.stamp((now, due_ns if turns else 0, thread, since))
+        page.stamp((now, due_ns if turns else 0, thread, since, sleeps))
         if self._due_ns and now - self._due_ns > late_ns(threshold_ns):
             self._later(self._receive)  # so that the line never fills up with dumps that nobody asks for
         self._due_ns = due_ns if turns else 0

@@ -57,7 +57,7 @@ def refusal(scope: int | None, dumpable: bool) -> str:
     """
     if not dumpable:
         why, remedy = (
-            "the process has changed its user since it was started",
+            "it is not dumpable, like any that has changed its user since it was started",
             "start it as the user that it is to run as, or give it CAP_SYS_PTRACE",
         )
     elif scope == 3:  # noqa: PLR2004

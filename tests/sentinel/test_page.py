@@ -23,17 +23,17 @@ def page() -> Iterator[Page]:
 
 def test_stamp(page):
     """What the watchdog stamps last is what the sentinel reads."""
-    page.stamp((1, 2, 3, 4))
-    page.stamp((5, 6, 7, 8))
+    page.stamp((1, 2, 3, 4, 5))
+    page.stamp((6, 7, 8, 9, 10))
 
-    assert Reader(page.fd).stamp() == (5, 6, 7, 8)
+    assert Reader(page.fd).stamp() == (6, 7, 8, 9, 10)
 
 
 def test_unwritten(page):
     """A page on which nothing was stamped yet expects no look and names no loop."""
     reader = Reader(page.fd)
 
-    assert (reader.stamp(), reader.limits(), reader.loops()) == ((0, 0, 0, 0), (0, 0, 0, 0), [])
+    assert (reader.stamp(), reader.limits(), reader.loops()) == ((0, 0, 0, 0, 0), (0, 0, 0, 0), [])
 
 
 def test_description(page):

@@ -35,7 +35,7 @@ def reader(sentinel):
 
 
 def stamp(sentinel, due_ns, since_ns=0, turns=None):
-    sentinel.stamp(due_ns, [(LOOP, since_ns)] if turns is None else turns, 100 * MS, 1000 * MS)
+    sentinel.stamp(due_ns, [(LOOP, since_ns)] if turns is None else turns, 100 * MS, 1000 * MS, 44)
 
 
 def test_begins_once(sentinel, asked):
@@ -61,7 +61,7 @@ def test_stamp(sentinel, reader):
 
     looked, *rest = reader.stamp()
     assert looked > 0
-    assert rest == [1 << 62, LOOP.native_id, 33]
+    assert rest == [1 << 62, LOOP.native_id, 33, 44]
     assert reader.limits()[:3] == (threading.get_native_id(), 100 * MS, 1000 * MS)
     assert reader.loops() == [(LOOP.native_id, LOOP.backend, LOOP.thread)]
 
@@ -71,7 +71,7 @@ def test_no_loops(sentinel, reader):
     stamp(sentinel, 1 << 62)
     stamp(sentinel, 1 << 62, turns=[])
 
-    assert reader.stamp()[1:] == (0, 0, 0)
+    assert reader.stamp()[1:4] == (0, 0, 0)
     assert reader.loops() == []
 
 
