@@ -83,10 +83,13 @@ class Patrol:
         """
         if stamp != self._stamp:
             self._stamp, self._spied, self._announced_ns, self._found = stamp, False, 0, 0
+        overdue = now_ns - stamp[1]
+        if watchdog == "R" and not is_outrun:
+            return REST, now_ns + min(max(NAP_NS, overdue // 8), POLL_MOST_NS)  # it is about to run
         if watchdog != WAITS or is_outrun:
-            return REST, now_ns + (NAP_NS if watchdog == "R" and not is_outrun else POLL_MOST_NS)
+            return REST, now_ns + POLL_MOST_NS
         self._found += 1
-        return self._about(now_ns - stamp[1], limits[2], now_ns)
+        return self._about(overdue, limits[2], now_ns)
 
     def said(self, overdue_ns: int) -> None:
         """It was announced, and for how long the watchdog had been kept out by then: looking once more takes a while."""
