@@ -127,6 +127,8 @@ def _cut(places: Sequence[Place], boundary: Boundary, late: Sequence[Frame]) -> 
 
 def _merged(places: Sequence[Place], late: Sequence[Frame], plain: Callable[[Place], Frame]) -> tuple[Frame, ...]:
     """The dump's frames, with what the watchdog knows of the same ones."""
+    while late and late[-1].kind == "loopwatch":
+        late = late[:-1]  # what the collector calls when it has finished
     frames: list[Frame] = []
     comparable = True
     for depth, (place, known) in enumerate(zip_longest(places, late[: len(places)])):

@@ -74,6 +74,16 @@ def test_same_place():
     assert (stall.origin.expression, stall.origin.call, stall.origin.exact) == ("json.dumps(rows)", "json.dumps", True)
 
 
+def test_collection():
+    """The collector calls loopwatch when it has finished, where the watchdog then gets in: the line's call stays `gc.collect`."""
+    here = frame("handler", 10, point="call", expression="gc.collect()", call="gc.collect")
+    ours = frame("GarbageProbe._on_collection", 34, point="resume", kind="loopwatch")
+
+    found = joined(observation(late_sample(here, ours)), [dump(120, LOOP_ITSELF, HANDLER)], plain, BOUNDARY)
+
+    assert found.samples[0].stack == (here,)
+
+
 def test_function_gone():
     """A function that has returned by the time the watchdog gets in is named all the same."""
     late = late_sample(frame("handler", 10, point="call"))
