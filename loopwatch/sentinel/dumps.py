@@ -21,6 +21,7 @@ Place = tuple[str, str, int]
 Boundary = frozenset[tuple[str, str]]
 """Files and qualified names of the functions that run loops."""
 SPOT = ("line", "end_line", "column", "end_column", "source", "expression")
+MOST_LATE = 0.1
 SLACK_NS = 60_000_000
 """By how much the start of a stall may be off where it is only a bound: a look of the watchdog's."""
 
@@ -90,12 +91,12 @@ Merge = Callable[[Sequence[Place], Sequence[Frame]], tuple[Frame, ...]]
 
 
 def _join_sample(observation: Observation, dump: Dump, seen: Thread, merge: Merge, boundary: Boundary) -> Observation:
-    late = next((one for one in observation.samples if _waited_meanwhile(one, dump)), None)
-    places = _cut(seen.places, boundary, late.stack if late is not None else ())
-    if late is not None:
-        told = replace(late, stack=merge(places, late.stack), inside=True)
-        return replace(observation, samples=tuple(told if one is late else one for one in observation.samples))
-    stack = merge(places, ())
+    after = next((one for one in observation.samples if one.at_ns >= dump.ended_ns), None)
+    known = after.stack if after is not None else ()
+    stack = merge(_cut(seen.places, boundary, known), known)
+    if after is not None and _waited_meanwhile(after, dump):
+        told = replace(after, stack=stack, inside=True)
+        return replace(observation, samples=tuple(told if one is after else one for one in observation.samples))
     alone = Sample(dump.ended_ns, dump.ended_ns - dump.due_ns, stack, inside=True)
     samples = sorted((*observation.samples, alone), key=lambda one: one.at_ns)
     return replace(observation, samples=tuple(samples))
@@ -112,7 +113,8 @@ def _join_hold(observation: Observation, dump: Dump, seen: Thread, merge: Merge,
 
 
 def _waited_meanwhile(taken: Sample | Hold, dump: Dump) -> bool:
-    return taken.at_ns - taken.late_ns <= dump.ended_ns <= taken.at_ns
+    """Whether it was taken by the very look that was due by then; its lateness is less the time without a core."""
+    return dump.ended_ns <= taken.at_ns and taken.late_ns >= MOST_LATE * (taken.at_ns - dump.due_ns)
 
 
 def _cut(places: Sequence[Place], boundary: Boundary, late: Sequence[Frame]) -> Sequence[Place]:
