@@ -69,6 +69,8 @@ class Sample:
     """How long after its due time the watchdog got the GIL, less the time for which the machine did not run it."""
     stack: tuple[Frame, ...]
     """Outermost first; only what the loop itself had called. Empty where only C code was on it."""
+    handed_on: bool = False
+    """Whether the GIL was given up and taken again, more than once, while the watchdog waited: then no single call kept it."""
     cpu_ns: int | None = None
     """The loop thread's CPU clock at that moment; None where the platform has none."""
     runqueue_ns: int | None = None
@@ -78,6 +80,8 @@ class Sample:
     syscall: Syscall | None = None
     state: str | None = None
     """The kernel's letter for the thread's state: "R", "S", "D"."""
+    major_faults: int | None = None
+    """How often the thread had touched memory that had to be read from a disk first."""
     progress: tuple[int, int] | None = None
     """(n, m): the n-th of the m callbacks of this turn was running, by asyncio's own counters; None on other loops."""
     task_id: int | None = None
@@ -115,17 +119,13 @@ class Vitals:
     other_cpu_ns: int | None = None
     """CPU time of all other threads of the process."""
     major_faults: int | None = None
-    """How often that thread touched memory that had to be read from a disk first."""
+    """How often that thread touched memory that had to be read from a disk first, between the samples."""
     throttled_ns: int | None = None
     """Time for which the control group's CPU limit kept the process from running, summed over cores; None: it has no limit."""
     cpu_pressure: float | None = None
     """Percent of the last ten seconds in which some task of the machine waited for a core; read where this one did."""
     watchdog_late_ns: int = 0
     """The longest that the watchdog was kept from running within the stall."""
-    watchdog_runqueue_ns: int | None = None
-    """Time for which the watchdog was ready but the machine did not run it."""
-    watchdog_switches: int | None = None
-    """Voluntary context switches of the watchdog: one per 5 ms while it waits for the GIL, none while stopped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.accuracy import corpus, services  # noqa: F401  (the corpus registers its cases)
 from benchmarks.accuracy.case import CASES, Case
+from benchmarks.accuracy.check import shortfalls
 from benchmarks.accuracy.facts import Outcome, outcome_from_json, outcome_to_json
 from benchmarks.accuracy.machine import busy_processes, description, load
 from benchmarks.accuracy.run_case import Spec
@@ -47,7 +48,9 @@ def main() -> int:
     print(text)
     if options.md:
         options.md.write_text(text)
-    return 1 if any(one.outcome.error for one in judged) else 0
+    missing = [] if options.check is None else shortfalls(judged, options.check)
+    print("\n".join(f"FAIL {words}" for words in missing))
+    return 1 if missing or any(one.outcome.error for one in judged) else 0
 
 
 def _save(judged: list[Judged], path: Path | None) -> None:
@@ -69,6 +72,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--hogs", action="store_true", help="keep every core busy meanwhile")
     parser.add_argument("--small", action="store_true", help="the fixed small part that CI runs: about two minutes")
+    parser.add_argument(
+        "--check",
+        type=float,
+        metavar="SHARE",
+        help="exit code 1 if a stall is missed, a report is false, or fewer lines (exact) and causes than this are right (0 to 1)",
+    )
     parser.add_argument("--json", type=Path, help="where to write all outcomes")
     parser.add_argument("--md", type=Path, help="where to write the report")
     options = parser.parse_args()

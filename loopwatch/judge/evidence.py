@@ -5,7 +5,7 @@ from collections import Counter
 from loopwatch.judge.mechanism import LATE_SWITCHES, mechanisms_of
 from loopwatch.judge.weights import awaited, kept_by, weigh
 from loopwatch.observations import Hold, Observation, Sample, Vitals
-from loopwatch.records import Cause
+from loopwatch.records import Cause, Frame
 
 __all__ = ["ms", "own_doing_words", "protocol_of", "who_ran", "why_starved"]
 
@@ -41,13 +41,17 @@ def _samples_of(cause: Cause, observation: Observation) -> list[Sample]:
 
 
 def _computed_in(cause: Cause, observation: Observation) -> str:
-    """The function that most of them found running."""
+    """The function that most of them found running: of C code, the one that was called."""
     leaves = [sample.stack[-1] for sample in _samples_of(cause, observation) if sample.stack]
-    names = Counter(f"{leaf.module}.{leaf.function}" if leaf.module else leaf.function for leaf in leaves)
+    names = Counter((leaf.call if cause is Cause.NATIVE else None) or _named(leaf) for leaf in leaves)
     if not names:
         return ""
     ((name, count),) = names.most_common(1)
     return f", {count} of them in {name}"
+
+
+def _named(frame: Frame) -> str:
+    return f"{frame.module}.{frame.function}" if frame.module else frame.function
 
 
 def _waited_in(cause: Cause, observation: Observation) -> str:

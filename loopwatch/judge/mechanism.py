@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from loopwatch.judge.names import in_subprocess, named_cause
+from loopwatch.judge.names import in_subprocess, is_quick, named_cause
 from loopwatch.judge.weights import KEPT, PROMPT_NS, REMEMBERED, Part, held_ns, parts_of, waits_for_gil, weigh
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause
@@ -71,11 +71,13 @@ def _computing(part: Part, observation: Observation) -> bool | None:
 def _in_c(part: Part, observation: Observation) -> bool:
     """Whether computing meant C code: it kept the GIL for long, or computed without it."""
     sample, switch_interval_ns = part.sample, observation.switch_interval_ns
-    if held_ns(part, observation) > LATE_SWITCHES * switch_interval_ns:
+    if held_ns(part, observation) > LATE_SWITCHES * switch_interval_ns and not sample.handed_on:
         return True
     leaf = sample.stack[-1] if sample.stack else None
+    if leaf is None or leaf.point != "call" or is_quick(leaf.call):
+        return False
     # Python code would have made the watchdog wait for a whole switch interval.
-    return leaf is not None and leaf.point == "call" and sample.late_ns < 0.8 * switch_interval_ns
+    return sample.late_ns < 0.8 * switch_interval_ns
 
 
 def waiting_cause(sample: Sample) -> Cause:

@@ -168,7 +168,8 @@ def _candidates(frame: Frame, beneath: Frame | None, part: Part, observation: Ob
         return (*frame.suspects, *((frame.returned,) if frame.returned else ())) or (here,)
     # The call may have taken the time itself: beside it, only operators that are known for it count.
     elsewhere = tuple(spot for spot in frame.suspects if spot.line != frame.line and spot.rank == 0)
-    return (here, *elsewhere) if elsewhere or _crowded(part.sample, observation) else ()
+    certain = not elsewhere and not part.sample.handed_on and not _crowded(part.sample, observation)
+    return () if certain else (here, *elsewhere)
 
 
 def _crowded(sample: Sample, observation: Observation) -> bool:

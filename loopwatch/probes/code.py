@@ -12,7 +12,7 @@ import tokenize  # noqa: F401 - what linecache imports when it first needs it: a
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
-from itertools import islice
+from itertools import dropwhile, islice
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -22,7 +22,7 @@ from loopwatch.records import Frame, Spot
 
 __all__ = ["Resolver", "frame_at"]
 
-MAX_CACHED = 20_000
+MAX_CACHED = 4_096
 MAX_TEXT = 240
 """Characters of source or expression kept: a line may be a megabyte of data."""
 
@@ -34,8 +34,12 @@ class Resolver:
         self._cache: dict[tuple[int, int], tuple[CodeType, Frame]] = {}
 
     def stack(self, points: Iterable[tuple[CodeType, int, str | None]]) -> tuple[Frame, ...]:
-        """The frames of a walked stack, which comes innermost first; outermost first."""
-        return tuple(self.frame(code, offset, module) for code, offset, module in points)[::-1]
+        """The frames of a walked stack, which comes innermost first; outermost first.
+
+        Our own callback of the collector, at the inner end, stands for whatever the collector interrupted: it is left out.
+        """
+        frames = [self.frame(code, offset, module) for code, offset, module in points]
+        return tuple(dropwhile(lambda frame: frame.kind == "loopwatch", frames))[::-1]
 
     def frame(self, code: CodeType, offset: int, module: str | None) -> Frame:
         """The frame that stood at `offset` (bytes, as `f_lasti` gives it) of `code`."""

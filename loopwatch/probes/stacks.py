@@ -16,6 +16,8 @@ from loopwatch.records import RequestInfo
 
 __all__ = ["Capture", "capture"]
 
+POLL = "loopwatch.heartbeats.asyncio_selector"
+"""The module of our hook around asyncio's poll."""
 MAX_WALK = 4096
 """Frames walked at most; a quarter of a microsecond each."""
 
@@ -33,6 +35,8 @@ class Capture:
     request: RequestInfo | None = None
     progress: tuple[int, int] | None = None
     """(n, m): the n-th of m callbacks of asyncio's present turn; None elsewhere."""
+    polling: bool = False
+    """Whether it stands in the loop's own poll, through our hook: what the turn's time went into lies elsewhere."""
 
 
 _RUN_ONCE = asyncio.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]
@@ -49,18 +53,21 @@ def capture(frame: FrameType | None, boundary: frozenset[int], max_frames: int) 
     points: list[Point] = []
     request: RequestInfo | None = None
     progress: tuple[int, int] | None = None
+    polling = False
     name = dict.get  # module globals may be a dict with methods of its own
     while frame is not None and len(points) < MAX_WALK:
         code = frame.f_code
         if id(code) in boundary:
             progress = _progress(frame) if code is _RUN_ONCE else None
             break
-        points.append((code, frame.f_lasti, name(frame.f_globals, "__name__")))
+        module = name(frame.f_globals, "__name__")
+        points.append((code, frame.f_lasti, module))
+        polling = polling or module == POLL
         if request is None:
             request = request_of(frame, code)
         frame = frame.f_back
     kept, omitted = _bounded(points, max_frames)
-    return Capture(kept, omitted, request, progress)
+    return Capture(kept, omitted, request, progress, polling)
 
 
 def _progress(run_once: FrameType) -> tuple[int, int] | None:

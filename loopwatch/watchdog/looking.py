@@ -23,17 +23,17 @@ from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture, capture
 from loopwatch.probes.tasks import current_task, requests_in_flight
 from loopwatch.schedule import Limits, next_announcement, next_sample_age
-from loopwatch.watchdog.facts import AllowancesWithin, Facts
+from loopwatch.watchdog.facts import PROMPT_NS, AllowancesWithin, Facts
 from loopwatch.watchdog.missed import (
-    Pulse,
     holds_within,
     kept_waiting,
     late_within,
     slept_through,
     stood_still,
     stopped_within,
+    was_handed_on,
 )
-from loopwatch.watchdog.notes import Look, Mark, Pending, Watched, base_mark
+from loopwatch.watchdog.notes import Look, Mark, Pending, Pulse, Watched, base_mark
 
 __all__ = ["Watchdog", "stall_ids"]
 
@@ -65,7 +65,6 @@ class Watchdog:
         self.samples = 0
         self._clock = clock
         self._emit = emit
-        self._machine = machine
         self._holders = holders
         self._facts = Facts(clock, garbage, machine, allowances)
         self._ids = iter(stall_ids)
@@ -76,6 +75,7 @@ class Watchdog:
         self._stopped: deque[tuple[int, int]] = deque(maxlen=LATE_WINDOWS)
         self._holds: deque[tuple[Hold, Capture]] = deque(maxlen=MAX_HOLDS)
         self._pulse: Pulse | None = None
+        self._quiet_looks = self._quiet_ns = 0
 
     # ── one look ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -88,18 +88,42 @@ class Watchdog:
         Returns:
             When to look next.
         """
+        if self._all_is_quiet(due_ns):
+            return self._next_grid_ns
         seen = self._see(due_ns)
-        excused_ns = self._excuse(due_ns)
+        before = None if self._pulse is None else self._pulse.aged(self._quiet_looks, self._quiet_ns)
+        self._pulse, self._quiet_looks = self._facts.pulse(before, due_ns), 0
+        excused_ns = self._excuse(before, self._pulse, due_ns)
+        handed_on = before is not None and was_handed_on(before, self._pulse, due_ns)
         on_grid = self._clock.now_ns() >= self._next_grid_ns
         for watched, look in seen:
             try:
-                self._consider(watched, replace(look, excused_ns=excused_ns), on_grid)
+                late = replace(look, excused_ns=excused_ns, handed_on=handed_on) if excused_ns or handed_on else look
+                self._consider(watched, late, on_grid)
             except Exception as error:  # noqa: BLE001 - the observer never harms the host
                 self._give_up(watched, error)
         if on_grid:
             self._next_grid_ns = self._clock.now_ns() + self.limits.idle_ns
             self._holders.note()
+            self._facts.settle()
         return self._next_look()
+
+    def _all_is_quiet(self, due_ns: int) -> bool:
+        """Whether this was a prompt look at loops that wait, in a process that has not computed: then that is all of it.
+
+        Such looks come 15 times a second for ever, each with cold caches: what they do not ask, they do not cost.
+        """
+        now = self._clock.now_ns()
+        if self._pulse is None or now - due_ns > PROMPT_NS or now < self._next_grid_ns or not self._facts.is_quiet():
+            return False
+        for watched in self.watched:
+            if not watched.is_quiet(now):
+                return False
+        for watched in self.watched:
+            watched.looks += 1
+            watched.lags_ns.append(0)
+        self._quiet_looks, self._quiet_ns, self._next_grid_ns = self._quiet_looks + 1, now, now + self.limits.idle_ns
+        return True
 
     def _see(self, due_ns: int) -> list[tuple[Watched, Look]]:
         """Frames first, then readings and walks; nothing here may give up the GIL."""
@@ -126,19 +150,14 @@ class Watchdog:
             for one in self._holders.suspects(frames):
                 self._holds.append((Hold(now, late_ns, one.thread, one.native_id, one.cpu_ns), one.stack))
 
-    def _excuse(self, due_ns: int) -> int:
+    def _excuse(self, before: Pulse | None, pulse: Pulse, due_ns: int) -> int:
         """How much of its lateness the machine took from the watchdog; what is left, the GIL took."""
-        machine, now = self._machine, self._clock.now_ns()
-        before, self._pulse = (
-            self._pulse,
-            Pulse(now, machine.process_cpu_ns(), machine.own_runqueue_ns(), machine.own_switches()),
-        )
         if before is None:
             return 0
-        starved = max(0, (self._pulse.runqueue_ns or 0) - (before.runqueue_ns or 0))
+        now, starved = pulse.at_ns, max(0, (pulse.runqueue_ns or 0) - (before.runqueue_ns or 0))
         if now - due_ns <= self.limits.late_ns:
             return starved
-        if stood_still(before, self._pulse, due_ns, starved):
+        if stood_still(before, pulse, due_ns, starved):
             self._stopped.append((due_ns, now))
             return now - due_ns
         self._late.append((due_ns, now))
@@ -166,7 +185,8 @@ class Watchdog:
         if look.reading.since_ns is not None and not watched.heartbeat.running(look.reading, stack_empty):
             look = replace(look, reading=replace(look.reading, since_ns=None), stack=None)
         turns = watched.heartbeat.finished()
-        mark = self._facts.mark(watched) if on_grid or turns or watched.pending is not None else None
+        needed = bool(turns) or watched.pending is not None or look.late_ns >= self.limits.threshold_ns
+        mark = self._facts.mark(watched) if needed or on_grid else None
         for turn in turns:
             self._finish(watched, turn, mark)
         if not turns and not watched.heartbeat.records_turns:
@@ -191,15 +211,14 @@ class Watchdog:
             pending = watched.pending = self._begin(watched, reading)
         pending.since_ns, pending.exact = reading.since_ns, reading.exact
         age = look.at_ns - reading.since_ns
-        sampled = look.stack is not None
         late_ns = min(look.late_ns, age)  # it was not this turn that kept it earlier
         pending.late_ns = max(pending.late_ns, late_ns)
-        if look.stack is not None:
+        if look.stack is not None and not look.stack.polling:
             self.samples += 1
             pending.awaited = look.awaited or pending.awaited
             sample = replace(self._facts.sample(watched, look, look.stack), late_ns=late_ns)
             pending.keep(sample, look.stack, self.limits.max_samples)
-        if sampled or look.at_ns < reading.since_ns + self.limits.first_sample_ns:
+        if look.stack is not None or look.at_ns < reading.since_ns + self.limits.first_sample_ns:
             pending.next_sample_ns = reading.since_ns + next_sample_age(age, self.limits)
         if age >= self.limits.threshold_ns:
             self._stalling(watched, pending, look)
@@ -274,7 +293,7 @@ class Watchdog:
 
     def mark(self, watched: Watched) -> None:
         """Note the clocks as a run begins: its first turn may be a stall. Called on the loop's thread."""
-        watched.marks.append(self._facts.mark(watched, own=False))
+        watched.marks.append(self._facts.mark(watched))
 
     def _next_look(self) -> int:
         now = self._clock.now_ns()

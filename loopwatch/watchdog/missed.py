@@ -8,14 +8,22 @@ Python/ceval_gil.c, `take_gil`), which the kernel counts.
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from loopwatch.observations import Hold, Turn
 from loopwatch.probes.stacks import Capture
 from loopwatch.schedule import Limits
-from loopwatch.watchdog.notes import Look, Mark, Watched
+from loopwatch.watchdog.notes import Look, Mark, Pulse, Watched
 
-__all__ = ["Pulse", "holds_within", "kept_waiting", "late_within", "slept_through", "stood_still", "stopped_within"]
+__all__ = [
+    "holds_within",
+    "kept_waiting",
+    "late_within",
+    "slept_through",
+    "stood_still",
+    "stopped_within",
+    "was_handed_on",
+]
 
 Window = tuple[int, int]
 """When the watchdog wanted to wake, and when it did."""
@@ -26,6 +34,8 @@ ENOUGH_SWITCHES = 0.5
 STILL_BURNED, STILL_STARVED, STILL_WAITS, STILL_ASKING = 0.05, 0.5, 3, 0.1
 """What a process that stood still may show all the same: as shares of the time, and in context switches."""
 STILL_INTERVALS = 10
+HANDED_ON = 1.5
+"""Wake-ups per switch interval from which on the GIL must have been released in between."""
 MAX_HOLDS = 32
 STOP_SLACK_NS = 10_000_000
 FEW_TURNS = 3
@@ -68,16 +78,6 @@ def slept_through(watched: Watched, look: Look, limits: Limits, mark: Mark) -> T
     return Turn(look.reading.turn - 1, look.at_ns - lasted, look.at_ns, exact=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """The watchdog's own signs of life at one look; None: not known here."""
-
-    at_ns: int
-    process_ns: int | None
-    runqueue_ns: int | None
-    switches: int | None
-
-
 def stood_still(before: Pulse, now: Pulse, due_ns: int, starved_ns: int) -> bool:
     """Whether the whole process was stopped (SIGSTOP, a debugger) while the watchdog should have woken.
 
@@ -94,6 +94,19 @@ def stood_still(before: Pulse, now: Pulse, due_ns: int, starved_ns: int) -> bool
     waits = (now.switches or 0) - (before.switches or 0)
     asking = late / (sys.getswitchinterval() * 1e9)
     return burned <= before_due + STILL_BURNED * late and waits <= STILL_WAITS + STILL_ASKING * asking
+
+
+def was_handed_on(before: Pulse, now: Pulse, due_ns: int) -> bool:
+    """Whether the GIL was released again and again while the watchdog waited for it.
+
+    A thread that waits for the GIL is woken whenever it is released, and otherwise once per switch interval (CPython 3.11-3.13,
+    Python/ceval_gil.c, `take_gil`); so a watchdog that was woken more often than that did not wait for one long hold. Whoever gives
+    the GIL up for an instant mostly has it again before anyone else is awake.
+    """
+    if before.switches is None or now.switches is None:
+        return False
+    asking = max(0, now.at_ns - due_ns) / (sys.getswitchinterval() * 1e9)
+    return now.switches - before.switches > STILL_WAITS + HANDED_ON * asking
 
 
 def stopped_within(stops: Iterable[Window], turn: Turn) -> int:

@@ -1,9 +1,11 @@
 """The watchdog's own thread: it repeats `Watchdog.look`, sleeps in between, and wakes early when its bell is rung."""
 
+import _thread
+import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 
 from loopwatch.watchdog.looking import Watchdog
 
@@ -11,6 +13,7 @@ __all__ = ["WatchdogThread"]
 
 START_PATIENCE_S = 0.2
 STOP_PATIENCE_S = 1.0
+FOR_EVER_S = threading.TIMEOUT_MAX
 
 
 class WatchdogThread:
@@ -26,7 +29,11 @@ class WatchdogThread:
         """The kernel's id of the thread, once it has run."""
         self._watchdog = watchdog
         self._looked = looked
-        self._bell: SimpleQueue[tuple[int, Callable[[], object] | None]] = SimpleQueue()
+        self._commands: deque[tuple[int, Callable[[], object] | None]] = deque()
+        self._bell = (
+            _thread.allocate_lock()
+        )  # released: rung. A bare lock is the cheapest thing to wait for with a timeout
+        self._bell.acquire()
         self._thread: threading.Thread | None = None
 
     @property
@@ -43,7 +50,9 @@ class WatchdogThread:
 
     def ring(self, command: Callable[[], object] | None = lambda: None) -> None:
         """Have it look at once and then carry out a command; None: it ends."""
-        self._bell.put((time.monotonic_ns(), command))
+        self._commands.append((time.monotonic_ns(), command))
+        with contextlib.suppress(RuntimeError):  # rung already, and not yet heard
+            self._bell.release()
 
     def wait(self, timeout_s: float) -> bool:
         """Have it look once more; False if that takes longer. True where it does not run."""
@@ -62,21 +71,30 @@ class WatchdogThread:
             thread.join(STOP_PATIENCE_S)
 
     def _run(self) -> None:
-        bell, look = self._bell, self._look
+        look, listen = self._look, self._bell.acquire
         self.native_id = threading.get_native_id()
         due = time.monotonic_ns()
         while True:
-            try:
-                rung_ns, command = bell.get(
-                    timeout=max(0.0, (due - time.monotonic_ns()) / 1e9) if self._watchdog.watched else None
-                )
-            except Empty:
+            if listen(True, self._patience_s(due)):
+                due = self._obey(due)
+                if due is None:
+                    return
+            else:
                 due = look(due)
-                continue
+
+    def _patience_s(self, due_ns: int) -> float:
+        """How long to sleep; for ever where there is nothing to look at."""
+        return max(0.0, (due_ns - time.monotonic_ns()) / 1e9) if self._watchdog.watched else FOR_EVER_S
+
+    def _obey(self, due_ns: int) -> int | None:
+        """Look, and carry out what was asked for; when to look next, None: never."""
+        while self._commands:
+            rung_ns, command = self._commands.popleft()
             if command is None:
-                return
-            due = look(rung_ns)
+                return None
+            due_ns = self._look(rung_ns)
             command()
+        return due_ns
 
     def _look(self, due_ns: int) -> int:
         due_ns = self._watchdog.look(due_ns)

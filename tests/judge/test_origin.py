@@ -13,9 +13,9 @@ HANDLER = frame("handler", 10)
 REPOSITORY = frame("find", 41, file="/srv/repository.py", module="repository", point="call")
 
 
-def origin_of(*stack, late_ms=0, **fields):
+def origin_of(*stack, late_ms=0, handed_on=False, **fields):
     """The origin of a stall in which every sample stood at this stack."""
-    seen = [sample(at, *stack, late_ms=late_ms) for at in (100, 200, 300)]
+    seen = [sample(at, *stack, late_ms=late_ms, handed_on=handed_on) for at in (100, 200, 300)]
     (share,) = shares_of(observation(*seen, **fields))
     return share.origin
 
@@ -134,6 +134,13 @@ def test_mostly_short_operators_beside_a_call():
     assert origin_of(frame(line=13, point="call", call="json.dumps", suspects=(short, freeing)), late_ms=300).exact
     quick = origin_of(frame(line=13, point="call", call="time.monotonic", suspects=(short, freeing)), late_ms=300)
     assert quick.candidates == (12, 11)
+
+
+def test_late_call_while_the_gil_changed_hands():
+    """Where the GIL was given up meanwhile, no single call kept it: a late sample stands where it happened to."""
+    origin = origin_of(frame(line=13, point="call", call="socket.send"), late_ms=300, handed_on=True)
+
+    assert (origin.line, origin.exact, origin.candidates) == (13, False, (13,))
 
 
 def test_late_call_with_suspects():

@@ -214,3 +214,15 @@ def test_bounded_memory(module, monkeypatch):
         resolver.frame(code, offset, "shop")
 
     assert len(resolver._cache) <= 3
+
+
+def test_callback_of_ours(module):
+    """Where the collector has called us back, the stack ends at what it interrupted."""
+    price = module("def price(rows):\n    helper()").price
+    ours = Resolver.frame.__code__
+
+    frames = Resolver().stack(
+        [(ours, 0, "loopwatch.probes.code"), (price.__code__, 0, "shop"), (ours, 0, "loopwatch.x")]
+    )
+
+    assert [frame.function for frame in frames] == ["Resolver.frame", "price"]

@@ -6,8 +6,10 @@ import sys
 import threading
 
 import pytest
+from facts import LOOP
 
 from loopwatch.attach import LOOP_CODES
+from loopwatch.heartbeats.asyncio_selector import SelectorHeartbeat
 from loopwatch.probes import stacks
 from loopwatch.probes.stacks import Capture, capture
 
@@ -66,6 +68,22 @@ def test_nothing_within_the_loop():
 
     assert loop().points == ()
     assert capture(None, frozenset(), 10) == Capture(())
+
+
+def test_polling():
+    """A loop that stands in its own poll, within our hook, is told from one that runs a callback."""
+    loop, seen = asyncio.new_event_loop(), []
+    loop._selector.select = lambda timeout=None: seen.append(of_itself(BOUNDARY)) or []
+    heartbeat = SelectorHeartbeat(loop, LOOP, 10**9)
+    heartbeat.attach()
+    loop.call_soon(lambda: seen.append(of_itself(BOUNDARY)))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    heartbeat.detach()
+    del loop._selector.select
+    loop.close()
+
+    assert [taken.polling for taken in seen] == [True, False]
 
 
 def test_callback_of_a_real_loop():

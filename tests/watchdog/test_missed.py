@@ -45,6 +45,17 @@ def test_late_within_a_stall(bench):
     assert late[-1] == kept_out_ms
 
 
+@pytest.mark.parametrize(("asking", "handed_on"), [(0.9, False), (4.0, True)], ids=["one long hold", "many short ones"])
+def test_handed_on(bench, asking, handed_on):
+    """A watchdog that was woken more often than it asks waited while the GIL was given up and taken again."""
+    bench.heartbeat.start_turn()
+    bench.runs(30, cpu=1.0)
+    bench.passes(300, cpu=1.0, asking=asking)
+    bench.look()
+
+    assert bench.watched.pending.samples[-1][0].handed_on is handed_on
+
+
 def test_lateness_for_want_of_a_core(bench):
     """What the machine took from the watchdog is not held against the GIL."""
     bench.heartbeat.start_turn()
