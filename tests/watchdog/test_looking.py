@@ -28,7 +28,7 @@ def test_idle_loop():
 
 
 def test_quiet_looks(bench):
-    """A look at a loop that waits, in a process that computes nothing, does not ask the kernel for its clocks; a stall ends that."""
+    """A look at a loop that waits, in a process that computes nothing, reads no clock of its thread; a stall ends that."""
     bench.runs(1000)
     bench.thread.schedule = lambda: pytest.fail("asked")
 
