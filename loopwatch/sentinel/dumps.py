@@ -73,12 +73,13 @@ def joined(
         plain: Makes a frame of a place.
         boundary: What lies outside of the innermost of these functions is no part of a turn.
     """
-    joined_waits: set[int] = set()  # a long wait may have several dumps, all alike
+    waits: set[int] = set()  # a long one may have several dumps, all alike
     for dump in dumps:
-        if dump.holder is not None and _within(dump, observation) and dump.due_ns not in joined_waits:
-            joined_waits.add(dump.due_ns)
+        if dump.holder is not None and dump.due_ns not in waits:
             join = _join_sample if dump.holder.native_id == observation.loop.native_id else _join_hold
-            observation = join(observation, dump, dump.holder, lambda at, late: _merged(at, late, plain), boundary)
+            together = join(observation, dump, dump.holder, lambda at, late: _merged(at, late, plain), boundary)
+            waits |= {dump.due_ns} if together is not observation else set()
+            observation = together
     return observation
 
 
@@ -91,6 +92,8 @@ Merge = Callable[[Sequence[Place], Sequence[Frame]], tuple[Frame, ...]]
 
 
 def _join_sample(observation: Observation, dump: Dump, seen: Thread, merge: Merge, boundary: Boundary) -> Observation:
+    if not _within(dump, observation):
+        return observation
     after = next((one for one in observation.samples if one.at_ns >= dump.ended_ns), None)
     known = after.stack if after is not None else ()
     stack = merge(_cut(seen.places, boundary, known), known)
@@ -103,13 +106,17 @@ def _join_sample(observation: Observation, dump: Dump, seen: Thread, merge: Merg
 
 
 def _join_hold(observation: Observation, dump: Dump, seen: Thread, merge: Merge, boundary: Boundary) -> Observation:
-    holds = tuple(
-        replace(hold, stack=merge(seen.places, hold.stack), inside=True)
-        if hold.native_id == seen.native_id and _waited_meanwhile(hold, dump)
-        else hold
-        for hold in observation.holds
-    )
-    return replace(observation, holds=holds)
+    """The hold may have begun before the stall did: the loop was waiting for something else then."""
+    holds = [one for one in observation.holds if one.native_id == seen.native_id and not one.awaited]
+    after = next((one for one in holds if _waited_meanwhile(one, dump)), None)
+    if after is not None:
+        told = replace(after, stack=merge(seen.places, after.stack), inside=True)
+        return replace(observation, holds=tuple(told if one is after else one for one in observation.holds))
+    if not _within(dump, observation):
+        return observation
+    late_ns, stack = dump.ended_ns - dump.due_ns, merge(seen.places, ())
+    alone = Hold(dump.ended_ns, late_ns, seen.name, seen.native_id, cpu_ns=0, stack=stack, inside=True)
+    return replace(observation, holds=tuple(sorted((*observation.holds, alone), key=lambda one: one.at_ns)))
 
 
 def _waited_meanwhile(taken: Sample | Hold, dump: Dump) -> bool:

@@ -168,6 +168,30 @@ def test_foreign_thread():
     assert (stall.origin.function, stall.origin.line, stall.origin.exact) == ("render", 20, True)
 
 
+def test_foreign_thread_alone():
+    """A thread that the watchdog did not come to suspect is named by the dump alone."""
+    seen = samples(frame("handler"), cpu=0.01, others=1.0, runqueue=0.0, late_ms=30)
+    facts = observation(*seen, vitals=vitals(other_cpu_ms=390, late_ms=350))
+    reports = Thread(88, "reports", True, (("/srv/shop.py", "render", 20),))
+    taken = Dump(at_ns(50), at_ns(80), at_ns(120), (reports,))
+
+    stall = judge(joined(facts, [taken], plain, BOUNDARY), 100)
+
+    assert (stall.cause, stall.holder.thread) == (Cause.GIL, "reports")
+    assert (stall.origin.line, stall.origin.exact) == (20, True)
+
+
+def test_foreign_thread_before():
+    """A hold that began, and was seen, before the stall did is joined all the same."""
+    seen = samples(frame("handler"), cpu=0.01, others=1.0, runqueue=0.0, late_ms=30)
+    kept = hold(390, 450, "reports", frame("render", 30, point="resume"), cpu_ms=400, native_id=88)
+    facts = observation(*seen, holds=(kept,), vitals=vitals(other_cpu_ms=390, late_ms=390))
+
+    found = joined(facts, [dump(-5, ("/srv/shop.py", "render", 20), thread=88)], plain, BOUNDARY)
+
+    assert [(one.inside, one.stack[-1].line) for one in found.holds] == [(True, 20)]
+
+
 def test_message():
     """A dump arrives as it was sent, outermost frame first."""
     message = {
