@@ -16,19 +16,21 @@ import time
 from dataclasses import replace
 from typing import Any, Protocol
 
-from loopwatch.attach import Attachment
+from loopwatch.attach import LOOP_CODES, Attachment
 from loopwatch.clocks import SystemClock
 from loopwatch.delivery import Outlet, Queue, say
 from loopwatch.loops import Loops
 from loopwatch.observations import Observation
 from loopwatch.probes import allowances
-from loopwatch.probes.code import Resolver
+from loopwatch.probes.code import Resolver, frame_at
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.holders import HolderProbe
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture
 from loopwatch.probes.threads import ThreadProbe
 from loopwatch.schedule import Limits, limits_of
+from loopwatch.sentinel.dumps import joined
+from loopwatch.sentinel.process import Sentinel
 from loopwatch.settings import Settings
 from loopwatch.watchdog import Watchdog, WatchdogThread, Watched, stall_ids
 
@@ -37,6 +39,7 @@ __all__ = ["ENGINE", "Engine", "Subscriber"]
 START_PATIENCE_S = 0.2
 EXIT_PATIENCE_S = 2.0
 MAX_FAILURES_SAID = 20
+LOOP_NAMES = frozenset((code.co_filename, code.co_qualname) for code in LOOP_CODES)
 
 
 class Subscriber(Protocol):
@@ -86,7 +89,8 @@ class Engine:
             stall_ids=stall_ids(secrets.token_hex(5) + "-"),
             report_failure=self._failed,
         )
-        self._thread = WatchdogThread(self.watchdog)
+        self.sentinel = Sentinel(self._delivery.put)
+        self._thread = WatchdogThread(self.watchdog, self._looked)
         self.loops = Loops(
             self.watchdog,
             lambda: bool(self._subscribers) and not self._ending,
@@ -120,6 +124,8 @@ class Engine:
                 self.flush(START_PATIENCE_S)
             self._subscribers = tuple(one for one in self._subscribers if one is not subscriber)
             self._apply_limits()
+            if not last and not self._wants_sentinel():
+                self.sentinel.end()
             if last:
                 self._uninstall()
                 self._ending = False
@@ -180,11 +186,29 @@ class Engine:
                 if not queue.running and queue.start():
                     queue.join(time.monotonic() + START_PATIENCE_S)
             self._thread.start()
+            if self._wants_sentinel():
+                self.sentinel.begin()
             self._finish_as_a_child()
+
+    def _wants_sentinel(self) -> bool:
+        return any(subscriber.settings.sentinel for subscriber in self._subscribers)
+
+    def _looked(self, due_ns: int) -> None:
+        """The watchdog has looked. On its thread."""
+        if not self.sentinel.reads:
+            return
+        limits, watched = self.watchdog.limits, self.watchdog.watched
+        turns = [(one.heartbeat.info, one.pending.since_ns if one.pending else 0) for one in watched]
+        ongoing_ns, sleeps = min(limits.ongoing_ns, default=0), self._machine.own_switches() or 0
+        try:
+            self.sentinel.stamp(due_ns, turns, limits.threshold_ns, ongoing_ns, sleeps)
+        except Exception as error:  # noqa: BLE001 - the watchdog goes on without
+            self._failed(f"the sentinel: {error!r}")
 
     def _stop_threads(self) -> None:
         self._thread.stop()
         self._delivery.stop(1.0)
+        self.sentinel.stop()
         self._machine.close()
 
     def _emit(self, observation: Observation, captures: tuple[Capture, ...]) -> None:
@@ -197,12 +221,23 @@ class Engine:
             if isinstance(item, str):
                 say(item)
                 return
-            observation = self._resolved(*item)
+            if callable(item):
+                item()
+                return
+            observation = self._joined(self._resolved(*item))
             told: set[Any] = set()
             for subscriber in self._subscribers:
                 subscriber.receive(observation, told)
         except Exception as error:  # noqa: BLE001
-            self._failed(f"judging a stall: {error!r}")
+            self._failed(f"{'the sentinel' if callable(item) else 'judging a stall'}: {error!r}")
+
+    def _joined(self, observation: Observation) -> Observation:
+        """With what the sentinel has seen of it."""
+        try:
+            return joined(observation, self.sentinel.dumps(), frame_at, LOOP_NAMES)
+        except Exception as error:  # noqa: BLE001 - the stall is told all the same
+            self._failed(f"the sentinel: {error!r}")
+            return observation
 
     def _resolved(self, observation: Observation, captures: tuple[Capture, ...]) -> Observation:
         stacks = iter([self._resolver.stack(taken.points) for taken in captures])
@@ -243,6 +278,7 @@ class Engine:
 
     def _at_exit(self) -> None:
         self.flush(EXIT_PATIENCE_S)
+        self.sentinel.stop()
 
     def _after_fork(self) -> None:
         """In the child: threads, locks and loops of the parent do not exist here."""
@@ -255,6 +291,7 @@ class Engine:
             with contextlib.suppress(Exception):
                 watched.heartbeat.detach()
         self._machine.close()
+        self.sentinel.abandon()
         self._fresh()
         for subscriber in self._subscribers:
             subscriber.forget()

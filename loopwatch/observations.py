@@ -92,6 +92,8 @@ class Sample:
     """structlog's contextvars of the task (Python 3.12+), plain values only."""
     omitted: int = 0
     """Frames left out of the middle of a deep stack."""
+    inside: bool = False
+    """True where the sentinel took the stack while the GIL was kept: it shows what kept it, however late the watchdog came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ class Hold:
     stack: tuple[Frame, ...] = ()
     awaited: bool = False
     """True where the loop's thread waits for this one (`join`, `result`); False: one of those that burned most CPU."""
+    inside: bool = False
+    """True where the sentinel took the stack meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,18 @@ FOR_EVER_S = threading.TIMEOUT_MAX
 
 
 class WatchdogThread:
-    """Runs a watchdog. Its methods may be called from any thread; none but `start`, `wait` and `stop` waits."""
+    """Runs a watchdog. Its methods may be called from any thread; none but `start`, `wait` and `stop` waits.
 
-    def __init__(self, watchdog: Watchdog) -> None:
+    Args:
+        watchdog: What looks.
+        looked: Called after each look, on this thread, with the time of the next one.
+    """
+
+    def __init__(self, watchdog: Watchdog, looked: Callable[[int], object] = lambda _due_ns: None) -> None:
         self.native_id: int | None = None
         """The kernel's id of the thread, once it has run."""
         self._watchdog = watchdog
+        self._looked = looked
         self._commands: deque[tuple[int, Callable[[], object] | None]] = deque()
         self._bell = (
             _thread.allocate_lock()
@@ -65,7 +71,7 @@ class WatchdogThread:
             thread.join(STOP_PATIENCE_S)
 
     def _run(self) -> None:
-        look, listen = self._watchdog.look, self._bell.acquire
+        look, listen = self._look, self._bell.acquire
         self.native_id = threading.get_native_id()
         due = time.monotonic_ns()
         while True:
@@ -86,6 +92,11 @@ class WatchdogThread:
             rung_ns, command = self._commands.popleft()
             if command is None:
                 return None
-            due_ns = self._watchdog.look(rung_ns)
+            due_ns = self._look(rung_ns)
             command()
+        return due_ns
+
+    def _look(self, due_ns: int) -> int:
+        due_ns = self._watchdog.look(due_ns)
+        self._looked(due_ns)
         return due_ns
