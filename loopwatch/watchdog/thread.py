@@ -30,9 +30,8 @@ class WatchdogThread:
         self._watchdog = watchdog
         self._looked = looked
         self._commands: deque[tuple[int, Callable[[], object] | None]] = deque()
-        self._bell = (
-            _thread.allocate_lock()
-        )  # released: rung. A bare lock is the cheapest thing to wait for with a timeout
+        # Released: rung. A bare lock is the cheapest thing to wait for with a timeout.
+        self._bell = _thread.allocate_lock()
         self._bell.acquire()
         self._thread: threading.Thread | None = None
 
@@ -75,12 +74,11 @@ class WatchdogThread:
         self.native_id = threading.get_native_id()
         due = time.monotonic_ns()
         while True:
-            if listen(True, self._patience_s(due)):
-                due = self._obey(due)
-                if due is None:
-                    return
-            else:
-                due = look(due)
+            rung = listen(True, self._patience_s(due))
+            next_due = self._obey(due) if rung else look(due)
+            if next_due is None:
+                return
+            due = next_due
 
     def _patience_s(self, due_ns: int) -> float:
         """How long to sleep; for ever where there is nothing to look at."""
