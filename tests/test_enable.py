@@ -23,7 +23,7 @@ def disabled():
 
 def happens(**fields):
     """A stall is observed, and delivered to every watch."""
-    ENGINE._deliver((observation(**fields), ()))
+    ENGINE.delivery.handle((observation(**fields), ()))
     assert ENGINE.flush(PATIENCE_S)
 
 
