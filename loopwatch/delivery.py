@@ -1,25 +1,26 @@
-"""From the watchdog's queue to the sinks: each sink has a thread and a bounded queue of its own.
+"""From the watchdog to whoever judges: bounded queues with a thread each, and the one on which stalls are completed.
 
-So a sink that hangs delays nobody, and one that raises is switched off and said once. Nothing here runs on a loop's thread.
+Nothing here runs on a loop's thread.
 """
 
 import logging
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from loopwatch.records import Stall
-from loopwatch.sinks import Sink, describe_sink
+from loopwatch.attach import LOOP_CODES
+from loopwatch.observations import Observation
+from loopwatch.probes.code import Resolver, frame_at
+from loopwatch.probes.stacks import Capture
+from loopwatch.sentinel.dumps import Dump, joined
 
-__all__ = ["Limiter", "Outlet", "Queue", "say"]
+__all__ = ["Delivery", "Queue", "say"]
 
 MAX_QUEUED = 1000
-FAILURES_ALLOWED = 3
-"""A sink that raises this many times in a row is switched off."""
+MAX_FAILURES_SAID = 20
 
 
 def say(message: str) -> None:
@@ -111,93 +112,57 @@ class Queue:
 _STOP = object()
 
 
-class Outlet:
-    """One sink, isolated from all others."""
+class Delivery:
+    """The delivery thread: completes a stall with its source lines and what the sentinel saw, and hands it on.
 
-    def __init__(self, sink: Sink, name: str | None = None, limiter: "Limiter | None" = None) -> None:
-        self.sink = sink
-        self.name = name
-        """Under which it was asked for; None for a callable."""
-        self.queue = Queue(f"loopwatch-sink-{describe_sink(sink)}"[:60], self._deliver)
-        self._limiter = limiter
-        self._failures = 0
-        self._off = False
-        self._said_dropped = 0
-
-    def renewed(self) -> "Outlet":
-        """The same sink with nothing queued and no thread: after a fork."""
-        return Outlet(self.sink, self.name, None if self._limiter is None else Limiter())
-
-    def put(self, stall: Stall) -> None:
-        """Queue a stall for the sink. Called by the delivery thread."""
-        limited = stall if self._limiter is None else self._limiter.pass_on(stall)
-        if limited is None or self._off:
-            return
-        if not self.queue.start():
-            self._deliver(limited)
-        elif not self.queue.put(limited) and self.queue.dropped > 2 * self._said_dropped:
-            self._said_dropped = self.queue.dropped
-            say(f"loopwatch: sink {describe_sink(self.sink)} is too slow; {self.queue.dropped} stalls dropped so far")
-
-    def _deliver(self, stall: Stall) -> None:
-        if self._off:
-            return
-        try:
-            self.sink(stall)
-        except BaseException as error:  # noqa: BLE001 - whatever a sink raises, also SystemExit, the program goes on
-            self._failures += 1
-            if self._failures >= FAILURES_ALLOWED:
-                self._off = True
-                say(
-                    f"loopwatch: sink {describe_sink(self.sink)} is switched off "
-                    f"after it raised {self._failures} times in a row: {error!r}"
-                )
-        else:
-            self._failures = 0
-
-
-class Limiter:
-    """Lets the first few records of a fingerprint through per minute, and counts what it holds back.
-
-    What was announced while it lasted is always told when it has ended. Used by one thread.
+    Args:
+        receive: Called with each completed stall, on this thread.
     """
 
-    def __init__(
-        self, burst: int = 5, per_s: float = 60.0, fingerprints: int = 2000, now: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._burst = burst
-        self._per_s = per_s
-        self._fingerprints = fingerprints
-        self._now = now
-        self._seen: OrderedDict[str, list[float]] = OrderedDict()  # [window start, passed, held back, their ms]
-        self._announced: OrderedDict[str, None] = OrderedDict()
+    def __init__(self, receive: Callable[[Observation], None]) -> None:
+        self.dumps: Callable[[], Sequence[Dump]] = tuple
+        """What the sentinel has seen lately."""
+        self.queue = Queue("loopwatch-delivery", self.handle)
+        self._receive = receive
+        self._resolver = Resolver()
+        self._said: set[str] = set()
 
-    def pass_on(self, stall: Stall) -> Stall | None:
-        """The stall, with the count of those held back before it; None to hold it back."""
-        state = self._state(stall.fingerprint)
-        if not self._must_pass(stall):
-            if state[1] >= self._burst:
-                state[2] += 1
-                state[3] += stall.duration_ms
-                return None
-            state[1] += 1
-        held, held_ms, state[2], state[3] = int(state[2]), state[3], 0, 0.0
-        return replace(stall, suppressed_count=held, suppressed_ms=held_ms)
+    def emit(self, observation: Observation, captures: tuple[Capture, ...]) -> None:
+        """Queue a stall with its stacks. Called by the watchdog."""
+        self.queue.put((observation, captures))
 
-    def _state(self, fingerprint: str) -> list[float]:
-        now = self._now()
-        state = self._seen.setdefault(fingerprint, [now, 0, 0, 0.0])
-        self._seen.move_to_end(fingerprint)
-        if now - state[0] >= self._per_s:
-            state[0], state[1] = now, 0
-        if len(self._seen) > self._fingerprints:
-            self._seen.popitem(last=False)
-        return state
+    def failed(self, what: str) -> None:
+        """Say once what part of loopwatch failed; on the delivery thread, since saying it is I/O."""
+        if what not in self._said and len(self._said) < MAX_FAILURES_SAID:
+            self._said.add(what)
+            self.queue.put(f"loopwatch: {what}; this part is switched off, the program is not affected")
 
-    def _must_pass(self, stall: Stall) -> bool:
-        if stall.ongoing:
-            self._announced[stall.id] = None
-            if len(self._announced) > self._fingerprints:
-                self._announced.popitem(last=False)
-            return True
-        return self._announced.pop(stall.id, 0) is None
+    def handle(self, item: Any) -> None:
+        """Do what was queued: say a sentence, make a call, or deliver a stall with its stacks."""
+        try:
+            if isinstance(item, str):
+                say(item)
+            elif callable(item):
+                item()
+            else:
+                self._receive(self._joined(self._resolved(*item)))
+        except Exception as error:  # noqa: BLE001
+            self.failed(f"{'the sentinel' if callable(item) else 'judging a stall'}: {error!r}")
+
+    def _joined(self, observation: Observation) -> Observation:
+        try:
+            return joined(observation, self.dumps(), frame_at, LOOP_NAMES)
+        except Exception as error:  # noqa: BLE001 - the stall is told all the same
+            self.failed(f"the sentinel: {error!r}")
+            return observation
+
+    def _resolved(self, observation: Observation, captures: tuple[Capture, ...]) -> Observation:
+        stacks = iter([self._resolver.stack(taken.points) for taken in captures])
+        return replace(
+            observation,
+            samples=tuple(replace(sample, stack=next(stacks)) for sample in observation.samples),
+            holds=tuple(replace(hold, stack=next(stacks)) for hold in observation.holds),
+        )
+
+
+LOOP_NAMES = frozenset((code.co_filename, code.co_qualname) for code in LOOP_CODES)

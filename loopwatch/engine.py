@@ -13,22 +13,21 @@ import secrets
 import sys
 import threading
 import time
-from dataclasses import replace
 from typing import Any, Protocol
 
 from loopwatch.attach import Attachment
 from loopwatch.clocks import SystemClock
-from loopwatch.delivery import Outlet, Queue, say
+from loopwatch.delivery import Delivery
 from loopwatch.loops import Loops
 from loopwatch.observations import Observation
+from loopwatch.outlets import Outlet
 from loopwatch.probes import allowances
-from loopwatch.probes.code import Resolver
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.holders import HolderProbe
 from loopwatch.probes.machine import MachineProbe
-from loopwatch.probes.stacks import Capture
 from loopwatch.probes.threads import ThreadProbe
 from loopwatch.schedule import Limits, limits_of
+from loopwatch.sentinel.process import Sentinel
 from loopwatch.settings import Settings
 from loopwatch.watchdog import Watchdog, WatchdogThread, Watched, stall_ids
 
@@ -36,7 +35,6 @@ __all__ = ["ENGINE", "Engine", "Subscriber"]
 
 START_PATIENCE_S = 0.2
 EXIT_PATIENCE_S = 2.0
-MAX_FAILURES_SAID = 20
 
 
 class Subscriber(Protocol):
@@ -69,31 +67,31 @@ class Engine:
         """Held while the process-wide watch is made or ended. Here, since a fork's child needs a new one."""
         self._ending = False
         self._pid = os.getpid()
-        self._resolver = Resolver()
-        self._delivery = Queue("loopwatch-delivery", self._deliver)
+        self.delivery = Delivery(self._receive)
         self._garbage = GarbageProbe()
         self._machine = MachineProbe()
-        self._failures_said: set[str] = set()
         self._finalizer: Any = None
         self.watchdog = Watchdog(
             clock=SystemClock(),
             limits=Limits(),
-            emit=self._emit,
+            emit=self.delivery.emit,
             garbage=self._garbage,
             machine=self._machine,
             holders=HolderProbe(),
             allowances=allowances.within,
             stall_ids=stall_ids(secrets.token_hex(5) + "-"),
-            report_failure=self._failed,
+            report_failure=self.delivery.failed,
         )
-        self._thread = WatchdogThread(self.watchdog)
+        self.sentinel = Sentinel(self.delivery.queue.put)
+        self.delivery.dumps = self.sentinel.dumps
+        self._thread = WatchdogThread(self.watchdog, self._looked)
         self.loops = Loops(
             self.watchdog,
             lambda: bool(self._subscribers) and not self._ending,
             self._start_threads,
             self._thread.ring,
             self._loop_went,
-            self._failed,
+            self.delivery.failed,
         )
 
     # ── subscribing: any thread ─────────────────────────────────────────────────────────────────────────────────
@@ -120,6 +118,8 @@ class Engine:
                 self.flush(START_PATIENCE_S)
             self._subscribers = tuple(one for one in self._subscribers if one is not subscriber)
             self._apply_limits()
+            if not last and not self._wants_sentinel():
+                self.sentinel.end()
             if last:
                 self._uninstall()
                 self._ending = False
@@ -174,49 +174,42 @@ class Engine:
     def _start_threads(self) -> None:
         with self._lock:
             outlets = [outlet for subscriber in self._subscribers for outlet in subscriber.outlets]
-            for queue in (self._delivery, *(outlet.queue for outlet in outlets)):
+            for queue in (self.delivery.queue, *(outlet.queue for outlet in outlets)):
                 # Now: at the interpreter's exit, when the last stall comes, it would be too late. And all the way to their
                 # waiting: a thread that is just starting would compete with the watchdog for the GIL.
                 if not queue.running and queue.start():
                     queue.join(time.monotonic() + START_PATIENCE_S)
             self._thread.start()
+            if self._wants_sentinel():
+                self.sentinel.begin()
             self._finish_as_a_child()
+
+    def _wants_sentinel(self) -> bool:
+        return any(subscriber.settings.sentinel for subscriber in self._subscribers)
+
+    def _looked(self, due_ns: int) -> None:
+        """The watchdog has looked. On its thread."""
+        if not self.sentinel.reads:
+            return
+        limits, watched = self.watchdog.limits, self.watchdog.watched
+        turns = [(one.heartbeat.info, one.pending.since_ns if one.pending else 0) for one in watched]
+        ongoing_ns, sleeps = min(limits.ongoing_ns, default=0), self._machine.own_switches() or 0
+        try:
+            self.sentinel.stamp(due_ns, turns, limits.threshold_ns, ongoing_ns, sleeps)
+        except Exception as error:  # noqa: BLE001 - the watchdog goes on without
+            self.delivery.failed(f"the sentinel: {error!r}")
 
     def _stop_threads(self) -> None:
         self._thread.stop()
-        self._delivery.stop(1.0)
+        self.delivery.queue.stop(1.0)
+        self.sentinel.stop()
         self._machine.close()
 
-    def _emit(self, observation: Observation, captures: tuple[Capture, ...]) -> None:
-        self._delivery.put((observation, captures))
-
-    # ── the delivery thread ─────────────────────────────────────────────────────────────────────────────────────
-
-    def _deliver(self, item: Any) -> None:
-        try:
-            if isinstance(item, str):
-                say(item)
-                return
-            observation = self._resolved(*item)
-            told: set[Any] = set()
-            for subscriber in self._subscribers:
-                subscriber.receive(observation, told)
-        except Exception as error:  # noqa: BLE001
-            self._failed(f"judging a stall: {error!r}")
-
-    def _resolved(self, observation: Observation, captures: tuple[Capture, ...]) -> Observation:
-        stacks = iter([self._resolver.stack(taken.points) for taken in captures])
-        return replace(
-            observation,
-            samples=tuple(replace(sample, stack=next(stacks)) for sample in observation.samples),
-            holds=tuple(replace(hold, stack=next(stacks)) for hold in observation.holds),
-        )
-
-    def _failed(self, what: str) -> None:
-        """Say once what part of loopwatch failed; on the delivery thread, since saying it is I/O."""
-        if what not in self._failures_said and len(self._failures_said) < MAX_FAILURES_SAID:
-            self._failures_said.add(what)
-            self._delivery.put(f"loopwatch: {what}; this part is switched off, the program is not affected")
+    def _receive(self, observation: Observation) -> None:
+        """Hand a stall to every watch. On the delivery thread."""
+        told: set[Any] = set()
+        for subscriber in self._subscribers:
+            subscriber.receive(observation, told)
 
     # ── flush, exit, fork ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -225,7 +218,7 @@ class Engine:
         deadline = time.monotonic() + timeout_s
         if not self._thread.wait(timeout_s):
             return False
-        if not self._delivery.join(deadline):
+        if not self.delivery.queue.join(deadline):
             return False
         outlets = [outlet for subscriber in self._subscribers for outlet in subscriber.outlets]
         return all(outlet.queue.join(deadline) for outlet in outlets)
@@ -243,6 +236,7 @@ class Engine:
 
     def _at_exit(self) -> None:
         self.flush(EXIT_PATIENCE_S)
+        self.sentinel.stop()
 
     def _after_fork(self) -> None:
         """In the child: threads, locks and loops of the parent do not exist here."""
@@ -255,6 +249,7 @@ class Engine:
             with contextlib.suppress(Exception):
                 watched.heartbeat.detach()
         self._machine.close()
+        self.sentinel.abandon()
         self._fresh()
         for subscriber in self._subscribers:
             subscriber.forget()
@@ -268,7 +263,7 @@ class Engine:
     def own_cpu_ns(self) -> int | None:
         """CPU time of the watchdog and delivery threads so far."""
         total = 0
-        for native_id in (self._thread.native_id, self._delivery.native_id):
+        for native_id in (self._thread.native_id, self.delivery.queue.native_id):
             if native_id is not None:
                 used = ThreadProbe.cpu_of(native_id)
                 if used is None:
@@ -279,7 +274,7 @@ class Engine:
     @property
     def dropped(self) -> int:
         """Stalls that the delivery queue could not take."""
-        return self._delivery.dropped
+        return self.delivery.queue.dropped
 
 
 ENGINE = Engine()

@@ -80,6 +80,8 @@ class Sample:
     syscall: Syscall | None = None
     state: str | None = None
     """The kernel's letter for the thread's state: "R", "S", "D"."""
+    major_faults: int | None = None
+    """How often the thread had touched memory that had to be read from a disk first."""
     progress: tuple[int, int] | None = None
     """(n, m): the n-th of the m callbacks of this turn was running, by asyncio's own counters; None on other loops."""
     task_id: int | None = None
@@ -90,6 +92,8 @@ class Sample:
     """structlog's contextvars of the task (Python 3.12+), plain values only."""
     omitted: int = 0
     """Frames left out of the middle of a deep stack."""
+    inside: bool = False
+    """True where the sentinel took the stack while the GIL was kept: it shows what kept it, however late the watchdog came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +119,13 @@ class Vitals:
     other_cpu_ns: int | None = None
     """CPU time of all other threads of the process."""
     major_faults: int | None = None
-    """How often that thread touched memory that had to be read from a disk first."""
+    """How often that thread touched memory that had to be read from a disk first, between the samples."""
     throttled_ns: int | None = None
     """Time for which the control group's CPU limit kept the process from running, summed over cores; None: it has no limit."""
     cpu_pressure: float | None = None
     """Percent of the last ten seconds in which some task of the machine waited for a core; read where this one did."""
     watchdog_late_ns: int = 0
     """The longest that the watchdog was kept from running within the stall."""
-    watchdog_runqueue_ns: int | None = None
-    """Time for which the watchdog was ready but the machine did not run it."""
-    watchdog_switches: int | None = None
-    """Voluntary context switches of the watchdog: one per 5 ms while it waits for the GIL, none while stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,8 @@ class Hold:
     stack: tuple[Frame, ...] = ()
     awaited: bool = False
     """True where the loop's thread waits for this one (`join`, `result`); False: one of those that burned most CPU."""
+    inside: bool = False
+    """True where the sentinel took the stack meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

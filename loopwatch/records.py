@@ -281,7 +281,7 @@ class LoopStats:
     utilization: float | None
     """0 to 1: share of that time in which the loop was busy; None where it cannot be told."""
     lag_p50_ms: float
-    """Lag: how long an event that arrives now would have waited so far; sampled some 20 times a second."""
+    """Lag: how long an event that arrives now would have waited so far; sampled some 15 times a second."""
     lag_p95_ms: float
     lag_p99_ms: float
     lag_max_ms: float

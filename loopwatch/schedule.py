@@ -7,8 +7,8 @@ from loopwatch.settings import Settings
 
 __all__ = ["Limits", "limits_of", "next_announcement", "next_sample_age"]
 
-IDLE_MAX_NS = 50_000_000
-"""Looks at idle loops: 20 a second cost about 0.1 % of a core (benchmarks/overhead/idle.py)."""
+IDLE_MAX_NS = 65_000_000
+"""Looks at idle loops: 15 a second cost some 0.2 % of a core, most of it for waking up (benchmarks/overhead/idle.py)."""
 IDLE_MIN_NS = 5_000_000
 GROWTH = 1.25
 LONGEST_GAP_NS = 5_000_000_000
@@ -26,8 +26,8 @@ class Limits:
 
     @property
     def idle_ns(self) -> int:
-        """Between two looks at an idle loop: half a threshold, so that a stall is seen well before it is one."""
-        return min(max(self.threshold_ns // 2, IDLE_MIN_NS), IDLE_MAX_NS)
+        """Between two looks at an idle loop: under two thirds of a threshold, so that a stall is seen well before it is one."""
+        return min(max(int(self.threshold_ns * 0.65), IDLE_MIN_NS), IDLE_MAX_NS)
 
     @property
     def first_sample_ns(self) -> int:

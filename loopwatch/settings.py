@@ -36,7 +36,7 @@ class Settings:
     session: str | None = None
     """File to record to; None: no recording."""
     sentinel: bool = False
-    """Whether to start the sentinel process."""
+    """Whether to start the sentinel: a process that sees the line that keeps the GIL (Linux; needs py-spy)."""
     max_frames: int = 64
     """Frames kept of one sample; the middle of a deeper stack is left out."""
     max_samples: int = 200
@@ -175,6 +175,16 @@ def _flag(value: Any) -> bool:
     raise ValueError("give true or false")
 
 
+def _sentinel(value: Any) -> bool:
+    wanted = _flag(value)
+    if wanted:
+        from loopwatch.sentinel.refusal import find_program
+
+        if find_program() is None:
+            raise ValueError("it needs py-spy, which is not installed: pip install 'loopwatch[sentinel]'")
+    return wanted
+
+
 def _path(value: Any) -> str | None:
     if value is None:
         return None
@@ -231,7 +241,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "app_packages": _packages,
     "rules": _rules,
     "session": _not_yet(_path),
-    "sentinel": _not_yet(_flag),
+    "sentinel": _sentinel,
     "max_frames": _whole(4),
     "max_samples": _whole(2),
     "keep": _whole(1),

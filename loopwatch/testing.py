@@ -104,6 +104,10 @@ class FakeHeartbeat:
         """What it was told."""
         return self.reading
 
+    def is_quiet(self, now_ns: int) -> bool:
+        """Whether it waits, as far as it was told."""
+        return self.reading.since_ns is None and not self._turns
+
     def running(self, reading: Reading, stack_empty: bool | None) -> bool:
         """As set in `really_runs`."""
         return self.really_runs

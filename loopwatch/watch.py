@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from loopwatch.delivery import Limiter, Outlet, say
+from loopwatch.delivery import say
 from loopwatch.engine import ENGINE
 from loopwatch.errors import SettingError
 from loopwatch.incidents import Incidents
 from loopwatch.judge import RULES, Rule, judge
 from loopwatch.observations import Observation, Verdict
+from loopwatch.outlets import Limiter, Outlet
 from loopwatch.records import Cause, Incident, LoopStats, Stall
 from loopwatch.schedule import doubled
 from loopwatch.settings import NAMED_SINKS, Settings, resolve

@@ -7,7 +7,8 @@ import time
 import pytest
 from facts import ongoing, stall
 
-from loopwatch.delivery import FAILURES_ALLOWED, MAX_QUEUED, Limiter, Outlet, Queue
+from loopwatch.delivery import MAX_QUEUED, Queue
+from loopwatch.outlets import FAILURES_ALLOWED, Limiter, Outlet
 
 PATIENCE_S = 10.0
 

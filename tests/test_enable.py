@@ -23,7 +23,7 @@ def disabled():
 
 def happens(**fields):
     """A stall is observed, and delivered to every watch."""
-    ENGINE._deliver((observation(**fields), ()))
+    ENGINE.delivery.handle((observation(**fields), ()))
     assert ENGINE.flush(PATIENCE_S)
 
 
@@ -77,7 +77,7 @@ def test_closing_what_was_enabled():
 
 @pytest.mark.parametrize("door", [loopwatch.enable, lambda **settings: loopwatch.watching(**settings).__enter__()])
 @pytest.mark.parametrize(
-    "settings", [{"threshold_ms": -1}, {"sinks": ["nowhere"]}, {"nonsense": 1}, {"sentinel": True}]
+    "settings", [{"threshold_ms": -1}, {"sinks": ["nowhere"]}, {"nonsense": 1}, {"session": "run.loopwatch"}]
 )
 def test_wrong_settings(door, settings):
     """A setting that cannot be used is an error, and nothing has been installed."""

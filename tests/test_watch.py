@@ -27,7 +27,7 @@ def disabled():
 
 def happens(**fields):
     """A stall is observed, and delivered to every watch."""
-    ENGINE._deliver((observation(**fields), ()))
+    ENGINE.delivery.handle((observation(**fields), ()))
     assert ENGINE.flush(PATIENCE_S)
 
 
@@ -63,7 +63,7 @@ def test_what_is_only_counted(caplog):
 def test_stats():
     """Lost time and causes add up in the sum of all loops."""
     with loopwatch.watching(sinks=[]) as watch:
-        ENGINE._deliver((observation(duration_ms=150), ()))
+        ENGINE.delivery.handle((observation(duration_ms=150), ()))
         watch.receive(observation(*samples(frame(), cpu=0.0, syscall=call("clock_nanosleep"))), set())
         stats = watch.stats()
 
@@ -192,7 +192,7 @@ def test_flush():
     entered, release = threading.Event(), threading.Event()
     with loopwatch.watching(sinks=[lambda stall: (entered.set(), release.wait(PATIENCE_S))]) as watch:
         assert watch.flush()
-        ENGINE._deliver((observation(), ()))
+        ENGINE.delivery.handle((observation(), ()))
         assert entered.wait(PATIENCE_S)
 
         assert not watch.flush(timeout=0.01)
@@ -227,7 +227,7 @@ def test_close():
     """Closing delivers what is queued, ends the watch, and can be done twice."""
     got = []
     watch = loopwatch.enable(sinks=[got.append])
-    ENGINE._deliver((observation(), ()))
+    ENGINE.delivery.handle((observation(), ()))
     watch.close()
     watch.close()
 

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-NAMES = ("imports", "capture", "turns", "idle", "memory", "fastapi")
+NAMES = ("imports", "capture", "turns", "idle", "sentinel", "memory", "fastapi")
 """Short ones first."""
 
 

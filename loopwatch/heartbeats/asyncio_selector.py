@@ -149,6 +149,9 @@ class SelectorHeartbeat:
         since = self.since
         return Reading(_ns(since), _ns(since) or None, exact=since != self._bound)
 
+    def is_quiet(self, now_ns: int) -> bool:
+        return not self.since and not self._turns
+
     def running(self, reading: Reading, stack_empty: bool | None) -> bool:
         return True
 

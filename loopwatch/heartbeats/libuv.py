@@ -138,6 +138,15 @@ class LibuvHeartbeat:
         self._clock_ns, self._seen_ns = clock_ns, now_ns
         return Reading(count, None if self._known == "waits" else self._since_ns, self._exact)
 
+    def is_quiet(self, now_ns: int) -> bool:
+        if self._known != "waits" or self._turns:
+            return False
+        self._reading = True
+        try:
+            return not self._detached and self._raw(self._watchdog_side) == (self._count, self._clock_ns)
+        finally:
+            self._reading = False
+
     def _next_turn(self, count: int, clock_ns: int, now_ns: int) -> None:
         self._settle(count, clock_ns, now_ns)
         self._count, self._known, self._exact = count, "", True

@@ -76,7 +76,7 @@ def holder_origin(observation: Observation, app_packages: tuple[str, ...] = ()) 
     hold = kept_by(observation)
     if hold is None:
         return None
-    seen = Sample(hold.at_ns, hold.late_ns, hold.stack)
+    seen = Sample(hold.at_ns, hold.late_ns, hold.stack, inside=hold.inside)
     # The clocks of the stall are the loop's own: they say nothing of this thread.
     part = Part(seen, hold.late_ns, hold.cpu_ns, None, None)
     origin = _origin(part, replace(observation, vitals=None), app_packages)
@@ -84,7 +84,7 @@ def holder_origin(observation: Observation, app_packages: tuple[str, ...] = ()) 
     if origin is None or index is None or hold.stack[index].kind == "stdlib":
         return None  # a pool's worker that has finished its work
     # After one long hold the loop may have got the GIL before the watchdog, and the holder gone on meanwhile.
-    sure = origin.exact and hold.late_ns <= LATE_SWITCHES * observation.switch_interval_ns
+    sure = origin.exact and (hold.inside or hold.late_ns <= LATE_SWITCHES * observation.switch_interval_ns)
     return origin if sure else replace(origin, exact=False, candidates=origin.candidates or (origin.line,))
 
 
@@ -156,8 +156,9 @@ def _candidates(frame: Frame, beneath: Frame | None, part: Part, observation: Ob
 
     A sample that came at once, or after one switch interval, shows where the thread was. One that had to wait longer came
     at the first check point after whatever kept the GIL: a call into C is still on its line there, an operator is not.
+    One that the sentinel took stands where the thread stood while it kept the GIL.
     """
-    if held_ns(part, observation) <= LATE_SWITCHES * observation.switch_interval_ns:
+    if part.sample.inside or held_ns(part, observation) <= LATE_SWITCHES * observation.switch_interval_ns:
         return ()
     here = _here(frame)
     if beneath is not None and beneath.point != "resume":

@@ -158,12 +158,12 @@ def kept_by(observation: Observation) -> Hold | None:
             looks[hold.at_ns] = hold
     held: Counter[int] = Counter()
     for hold in looks.values():
-        if hold.cpu_ns >= KEPT * hold.late_ns:
+        if hold.inside or hold.cpu_ns >= KEPT * hold.late_ns:
             held[hold.native_id] += overlap_ns(hold.at_ns - hold.late_ns, hold.at_ns, observation)
     if not held:
         return None
     heaviest, _ = held.most_common(1)[0]
-    return max((one for one in looks.values() if one.native_id == heaviest), key=lambda one: one.late_ns)
+    return max((one for one in looks.values() if one.native_id == heaviest), key=lambda one: (one.inside, one.late_ns))
 
 
 def awaited(observation: Observation) -> Hold | None:

@@ -11,14 +11,16 @@ import sys
 import tokenize  # noqa: F401 - what linecache imports when it first needs it: a fork meanwhile would lock the import for good
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from itertools import dropwhile, islice
 from types import CodeType, ModuleType
+from typing import Any
 
 from loopwatch.probes.bytecode import point_of, unseen_before
-from loopwatch.probes.names import kind_of_code, resolve_name
+from loopwatch.probes.names import kind_of_code, kind_of_place, resolve_name
 from loopwatch.records import Frame, Spot
 
-__all__ = ["Resolver"]
+__all__ = ["Resolver", "frame_at"]
 
 MAX_CACHED = 4_096
 MAX_TEXT = 240
@@ -49,6 +51,21 @@ class Resolver:
                 self._cache.clear()
             found = self._cache[key] = (code, _resolve(code, offset, module))
         return found[1]
+
+
+@lru_cache(maxsize=512)
+def frame_at(place: tuple[str, str, int]) -> Frame:
+    """A frame of which only file, qualified name and line are known: what the sentinel saw."""
+    file, function, line = place
+    module = next((name for name, one in list(sys.modules.items()) if _file_of(one) == file), None)
+    source, _ = _texts(file, module, line, None, None, None)
+    kind = kind_of_place(file, function, module)
+    return Frame(file=file, function=function, line=line, module=module, kind=kind, source=source)
+
+
+def _file_of(module: Any) -> Any:
+    # Past what a lazily loaded module makes of a look at it (importlib.util.LazyLoader).
+    return object.__getattribute__(module, "__dict__").get("__file__") if isinstance(module, ModuleType) else None
 
 
 def _resolve(code: CodeType, offset: int, module: str | None) -> Frame:

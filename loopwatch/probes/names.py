@@ -5,7 +5,7 @@ import sys
 from functools import lru_cache
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 
-__all__ = ["kind_of_code", "resolve_name"]
+__all__ = ["kind_of_code", "kind_of_place", "resolve_name"]
 
 # Not from sysconfig: its lock, held by our thread at the moment of a fork, would never be free again in the child.
 _STDLIB = (
@@ -38,10 +38,12 @@ _TEMPLATES = (".html", ".htm", ".j2", ".jinja", ".jinja2", ".mako", ".xml", ".tx
 
 def kind_of_code(code: CodeType, module: str | None) -> str:
     """ "app", "library", "stdlib" or "loopwatch"."""
-    file = code.co_filename
-    if file.startswith("<"):
-        return _kind_without_file(file, code.co_qualname, module)
-    return _kind_of_file(file)
+    return kind_of_place(code.co_filename, code.co_qualname, module)
+
+
+def kind_of_place(file: str, function: str, module: str | None) -> str:
+    """As `kind_of_code`, by the file and the qualified name."""
+    return _kind_without_file(file, function, module) if file.startswith("<") else _kind_of_file(file)
 
 
 def _kind_without_file(file: str, function: str, module: str | None) -> str:

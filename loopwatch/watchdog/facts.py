@@ -9,10 +9,13 @@ from loopwatch.observations import Allowance, Observation, Sample, Turn
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture
-from loopwatch.watchdog.notes import Look, Mark, Pending, Watched, vitals_between
+from loopwatch.watchdog.notes import Look, Mark, Pending, Pulse, Watched, vitals_between
 
-__all__ = ["AllowancesWithin", "Facts"]
+__all__ = ["PROMPT_NS", "AllowancesWithin", "Facts"]
 
+PROMPT_NS, ASK_AGAIN_NS = 500_000, 250_000_000
+QUIET_NS = 300_000
+"""A process that has burned less than this stands where it stood."""
 PRESSED = 0.2
 """Wait for a core, as a share of the time, from which on the machine's own word about it is asked for."""
 AllowancesWithin = Callable[[int, int, int], tuple[Allowance, ...]]
@@ -28,21 +31,36 @@ class Facts:
         self._garbage = garbage
         self._machine = machine
         self._allowances = allowances
+        self._settled_ns: int | None = None
 
-    def mark(self, watched: Watched, own: bool = True) -> Mark:
-        """All clocks now; `own` ones of the calling thread only where that is the watchdog's."""
+    def pulse(self, before: Pulse | None, due_ns: int) -> Pulse:
+        """The watchdog's own signs of life now. Its wait for a core is asked for where it matters, and now and then."""
+        now, machine = self._clock.now_ns(), self._machine
+        asked_ns, runqueue_ns = (0, None) if before is None else (before.asked_ns, before.runqueue_ns)
+        if now - due_ns > PROMPT_NS or now - asked_ns > ASK_AGAIN_NS:
+            asked_ns, runqueue_ns = now, machine.own_runqueue_ns()
+        return Pulse(now, machine.process_cpu_ns(), runqueue_ns, machine.own_switches(), asked_ns)
+
+    def settle(self) -> None:
+        """All loops have just been marked."""
+        self._settled_ns = self._machine.process_cpu_ns()
+
+    def is_quiet(self) -> bool:
+        """Whether the process has computed next to nothing since then, so that all marks still hold."""
+        process_ns = self._machine.process_cpu_ns()
+        return None not in (process_ns, self._settled_ns) and (process_ns or 0) - (self._settled_ns or 0) < QUIET_NS
+
+    def mark(self, watched: Watched) -> Mark:
+        """The clocks of the loop's thread and the process now. Called on the watchdog's thread, or on the loop's own."""
         cpu_ns, process_ns = watched.probe.cpu_ns(), self._machine.process_cpu_ns()
-        schedule, status = watched.probe.schedule(), watched.probe.status()
+        schedule = watched.probe.schedule()
         return Mark(
             at_ns=self._clock.now_ns(),
             cpu_ns=cpu_ns,
             runqueue_ns=schedule.waited_ns if schedule else None,
             slices=schedule.slices if schedule else None,
             process_ns=process_ns,
-            own_runqueue_ns=self._machine.own_runqueue_ns() if own else None,
-            own_switches=self._machine.own_switches() if own else None,
-            major_faults=status.major_faults if status else None,
-            throttled_ns=self._machine.throttled_ns() if own else None,
+            throttled_ns=self._machine.throttled_ns(),
         )
 
     def sample(self, watched: Watched, look: Look, stack: Capture) -> Sample:
@@ -60,6 +78,7 @@ class Facts:
             process_cpu_ns=self._machine.process_cpu_ns(),
             syscall=None if call is None else call.resolved(),
             state=status.state if status else None,
+            major_faults=status.major_faults if status else None,
             progress=stack.progress,
             task_id=task_id,
             task=task,

@@ -4,44 +4,29 @@ Rules of that thread:
 
 - first thing after waking it takes the frames, and walks them before anything that may give up the GIL;
 - it calls no sink, reads no source file and runs no code of the watched program;
-- what it keeps is bounded: samples per stall are thinned out, marks and late windows live in short deques;
 - a loop on which it fails is left alone from then on, and that is said once.
 """
 
 import itertools
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import FrameType
 
 from loopwatch.clocks import Clock
-from loopwatch.observations import Hold, Observation, Reading, Turn
+from loopwatch.observations import Hold, Reading
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.holders import HolderProbe, Suspect
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.stacks import Capture, capture
-from loopwatch.probes.tasks import current_task, requests_in_flight
-from loopwatch.schedule import Limits, next_announcement, next_sample_age
-from loopwatch.watchdog.facts import AllowancesWithin, Facts
-from loopwatch.watchdog.missed import (
-    Pulse,
-    holds_within,
-    kept_waiting,
-    late_within,
-    slept_through,
-    stood_still,
-    stopped_within,
-    was_handed_on,
-)
-from loopwatch.watchdog.notes import Look, Mark, Pending, Watched, base_mark
+from loopwatch.probes.tasks import current_task
+from loopwatch.schedule import Limits
+from loopwatch.watchdog.facts import PROMPT_NS, AllowancesWithin, Facts
+from loopwatch.watchdog.following import Emit, Follower
+from loopwatch.watchdog.missed import stood_still, was_handed_on
+from loopwatch.watchdog.notes import Look, Pulse, Watched
 
 __all__ = ["Watchdog", "stall_ids"]
-
-LATE_WINDOWS = 32
-MAX_HOLDS = 64
-Emit = Callable[[Observation, tuple[Capture, ...]], None]
-"""Takes a stall and its stacks: of its samples, then of its holds."""
 
 
 class Watchdog:
@@ -60,23 +45,31 @@ class Watchdog:
         report_failure: Callable[[str], None],
         frames: Callable[[], dict[int, FrameType]] = sys._current_frames,
     ) -> None:
-        self.limits = limits
         self.watched: tuple[Watched, ...] = ()
         """Replaced as a whole, never changed: the watchdog iterates over it while other threads add and remove."""
-        self.samples = 0
         self._clock = clock
-        self._emit = emit
-        self._machine = machine
         self._holders = holders
         self._facts = Facts(clock, garbage, machine, allowances)
-        self._ids = iter(stall_ids)
+        self._follower = Follower(limits, self._facts, iter(stall_ids), emit)
         self._report_failure = report_failure
         self._frames = frames
-        self._late: deque[tuple[int, int]] = deque(maxlen=LATE_WINDOWS)
         self._next_grid_ns = 0
-        self._stopped: deque[tuple[int, int]] = deque(maxlen=LATE_WINDOWS)
-        self._holds: deque[tuple[Hold, Capture]] = deque(maxlen=MAX_HOLDS)
         self._pulse: Pulse | None = None
+        self._quiet_looks = self._quiet_ns = 0
+
+    @property
+    def limits(self) -> Limits:
+        """What all watches want together."""
+        return self._follower.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._follower.limits = limits
+
+    @property
+    def samples(self) -> int:
+        """How many were taken so far."""
+        return self._follower.samples
 
     # ── one look ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -89,20 +82,42 @@ class Watchdog:
         Returns:
             When to look next.
         """
+        if self._all_is_quiet(due_ns):
+            return self._next_grid_ns
         seen = self._see(due_ns)
-        before, pulse = self._pulse, self._feel()
-        excused_ns = self._excuse(before, pulse, due_ns)
-        handed_on = before is not None and was_handed_on(before, pulse, due_ns)
+        before = None if self._pulse is None else self._pulse.aged(self._quiet_looks, self._quiet_ns)
+        self._pulse, self._quiet_looks = self._facts.pulse(before, due_ns), 0
+        excused_ns = self._excuse(before, self._pulse, due_ns)
+        handed_on = before is not None and was_handed_on(before, self._pulse, due_ns)
         on_grid = self._clock.now_ns() >= self._next_grid_ns
         for watched, look in seen:
             try:
-                self._consider(watched, replace(look, excused_ns=excused_ns, handed_on=handed_on), on_grid)
+                late = replace(look, excused_ns=excused_ns, handed_on=handed_on) if excused_ns or handed_on else look
+                self._consider(watched, late, on_grid)
             except Exception as error:  # noqa: BLE001 - the observer never harms the host
                 self._give_up(watched, error)
         if on_grid:
             self._next_grid_ns = self._clock.now_ns() + self.limits.idle_ns
             self._holders.note()
+            self._facts.settle()
         return self._next_look()
+
+    def _all_is_quiet(self, due_ns: int) -> bool:
+        """Whether this was a prompt look at loops that wait, in a process that has not computed: then that is all of it.
+
+        Such looks come 15 times a second for ever, each with cold caches: what they do not ask, they do not cost.
+        """
+        now = self._clock.now_ns()
+        if self._pulse is None or now - due_ns > PROMPT_NS or now < self._next_grid_ns or not self._facts.is_quiet():
+            return False
+        for watched in self.watched:
+            if not watched.is_quiet(now):
+                return False
+        for watched in self.watched:
+            watched.looks += 1
+            watched.lags_ns.append(0)
+        self._quiet_looks, self._quiet_ns, self._next_grid_ns = self._quiet_looks + 1, now, now + self.limits.idle_ns
+        return True
 
     def _see(self, due_ns: int) -> list[tuple[Watched, Look]]:
         """Frames first, then readings and walks; nothing here may give up the GIL."""
@@ -127,14 +142,7 @@ class Watchdog:
         stalling = any(watched.pending is not None for watched in self.watched)
         if late_ns > (min(sys.getswitchinterval() * 1e9 / 2, self.limits.late_ns) if stalling else self.limits.late_ns):
             for one in self._holders.suspects(frames):
-                self._holds.append((Hold(now, late_ns, one.thread, one.native_id, one.cpu_ns), one.stack))
-
-    def _feel(self) -> Pulse:
-        machine = self._machine
-        self._pulse = Pulse(
-            self._clock.now_ns(), machine.process_cpu_ns(), machine.own_runqueue_ns(), machine.own_switches()
-        )
-        return self._pulse
+                self._follower.holds.append((Hold(now, late_ns, one.thread, one.native_id, one.cpu_ns), one.stack))
 
     def _excuse(self, before: Pulse | None, pulse: Pulse, due_ns: int) -> int:
         """How much of its lateness the machine took from the watchdog; what is left, the GIL took."""
@@ -144,9 +152,9 @@ class Watchdog:
         if now - due_ns <= self.limits.late_ns:
             return starved
         if stood_still(before, pulse, due_ns, starved):
-            self._stopped.append((due_ns, now))
+            self._follower.stopped.append((due_ns, now))
             return now - due_ns
-        self._late.append((due_ns, now))
+        self._follower.late.append((due_ns, now))
         return starved
 
     def _look_at(self, watched: Watched, frames: dict[int, FrameType], now: int, due_ns: int) -> Look:
@@ -171,13 +179,14 @@ class Watchdog:
         if look.reading.since_ns is not None and not watched.heartbeat.running(look.reading, stack_empty):
             look = replace(look, reading=replace(look.reading, since_ns=None), stack=None)
         turns = watched.heartbeat.finished()
-        mark = self._facts.mark(watched) if on_grid or turns or watched.pending is not None else None
+        needed = bool(turns) or watched.pending is not None or look.late_ns >= self.limits.threshold_ns
+        mark = self._facts.mark(watched) if needed or on_grid else None
         for turn in turns:
-            self._finish(watched, turn, mark)
+            self._follower.finish(watched, turn, mark)
         if not turns and not watched.heartbeat.records_turns:
-            self._missed(watched, look, mark)
+            self._follower.missed(watched, look, mark)
         ended = any(turn.turn == look.reading.turn and not turn.waited for turn in turns)
-        self._follow(watched, replace(look, reading=replace(look.reading, since_ns=None)) if ended else look)
+        self._follower.follow(watched, replace(look, reading=replace(look.reading, since_ns=None)) if ended else look)
         if mark is not None:
             watched.marks.append(mark)
         if on_grid:
@@ -185,100 +194,20 @@ class Watchdog:
             watched.lags_ns.append(look.at_ns - look.reading.since_ns if look.reading.since_ns is not None else 0)
         watched.turn = look.reading.turn
 
-    # ── the turn under way ──────────────────────────────────────────────────────────────────────────────────────
-
-    def _follow(self, watched: Watched, look: Look) -> None:
-        reading, pending = look.reading, watched.pending
-        if reading.since_ns is None:
-            watched.pending = None
-            return
-        if pending is None or pending.turn != reading.turn:
-            pending = watched.pending = self._begin(watched, reading)
-        pending.since_ns, pending.exact = reading.since_ns, reading.exact
-        age = look.at_ns - reading.since_ns
-        late_ns = min(look.late_ns, age)  # it was not this turn that kept it earlier
-        pending.late_ns = max(pending.late_ns, late_ns)
-        if look.stack is not None and not look.stack.polling:
-            self.samples += 1
-            pending.awaited = look.awaited or pending.awaited
-            sample = replace(self._facts.sample(watched, look, look.stack), late_ns=late_ns)
-            pending.keep(sample, look.stack, self.limits.max_samples)
-        if look.stack is not None or look.at_ns < reading.since_ns + self.limits.first_sample_ns:
-            pending.next_sample_ns = reading.since_ns + next_sample_age(age, self.limits)
-        if age >= self.limits.threshold_ns:
-            self._stalling(watched, pending, look)
-
-    def _begin(self, watched: Watched, reading: Reading) -> Pending:
-        since = reading.since_ns or 0
-        base = base_mark(watched, since) or self._facts.mark(watched)
-        return Pending(reading.turn, since, reading.exact, base, since + self.limits.first_sample_ns)
-
-    def _stalling(self, watched: Watched, pending: Pending, look: Look) -> None:
-        if not pending.id:
-            pending.id = next(self._ids)
-            waiting = requests_in_flight(watched.loop, look.task[0])
-            pending.waiting = replace(waiting, callbacks=watched.heartbeat.ready())
-            watched.heartbeat.expect_end(pending.turn)
-        lasted = look.at_ns - pending.since_ns
-        due = next_announcement(self.limits, pending.announced_ns)
-        if due is not None and lasted >= due:
-            pending.announced_ns = lasted
-            turn = Turn(pending.turn, pending.since_ns, look.at_ns, exact=False)
-            self._tell(watched, turn, pending, self._facts.mark(watched), ongoing=True)
-
-    # ── stalls that ended ───────────────────────────────────────────────────────────────────────────────────────
-
-    def _finish(self, watched: Watched, turn: Turn, mark: Mark | None) -> None:
-        if turn.waited:
-            found = turn if turn.exact else kept_waiting(watched, turn, self._late, self.limits, mark)
-            if found is not None:
-                self._tell(watched, found, self._unseen(watched, found), mark)
-            return
-        pending = watched.pending
-        if pending is None or pending.turn != turn.turn:
-            pending = self._unseen(watched, turn)
-        else:
-            watched.pending = None
-        self._tell(watched, turn, pending, mark)
-
-    def _unseen(self, watched: Watched, turn: Turn) -> Pending:
-        """Notes on a stall that the watchdog did not see while it lasted."""
-        pending = self._begin(watched, Reading(turn.turn, turn.start_ns, turn.exact))
-        pending.late_ns = late_within(self._late, turn.start_ns, turn.end_ns)
-        return pending
-
-    def _missed(self, watched: Watched, look: Look, mark: Mark | None) -> None:
-        if look.late_ns < self.limits.threshold_ns:
-            return
-        mark = mark or self._facts.mark(watched)
-        turn = slept_through(watched, look, self.limits, mark)
-        if turn is not None:
-            self._tell(watched, turn, self._unseen(watched, turn), mark)
-
     def close(self, watched: Watched) -> None:
         """A loop has stopped running: tell of its last turn. Called on the watchdog's thread."""
         try:
             for turn in watched.heartbeat.finished():
-                self._finish(watched, turn, None)
+                self._follower.finish(watched, turn, None)
         except Exception as error:  # noqa: BLE001
             self._give_up(watched, error)
         watched.probe.close()
-
-    def _tell(self, watched: Watched, turn: Turn, pending: Pending, mark: Mark | None, ongoing: bool = False) -> None:
-        pending.id = pending.id or next(self._ids)
-        holds = holds_within(self._holds, watched, turn) + ((pending.awaited,) if pending.awaited else ())
-        observation = replace(
-            self._facts.observation(watched, turn, pending, mark, self.limits.threshold_ns, ongoing),
-            stopped_ns=stopped_within(self._stopped, turn),
-            holds=tuple(hold for hold, _ in holds),
-        )
-        self._emit(observation, tuple(stack for _, stack in (*pending.samples, *holds)))
 
     # ── housekeeping ────────────────────────────────────────────────────────────────────────────────────────────
 
     def mark(self, watched: Watched) -> None:
         """Note the clocks as a run begins: its first turn may be a stall. Called on the loop's thread."""
-        watched.marks.append(self._facts.mark(watched, own=False))
+        watched.marks.append(self._facts.mark(watched))
 
     def _next_look(self) -> int:
         now = self._clock.now_ns()

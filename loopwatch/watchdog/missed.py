@@ -8,15 +8,14 @@ Python/ceval_gil.c, `take_gil`), which the kernel counts.
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from loopwatch.observations import Hold, Turn
 from loopwatch.probes.stacks import Capture
 from loopwatch.schedule import Limits
-from loopwatch.watchdog.notes import Look, Mark, Watched
+from loopwatch.watchdog.notes import Look, Mark, Pulse, Watched
 
 __all__ = [
-    "Pulse",
     "holds_within",
     "kept_waiting",
     "late_within",
@@ -77,16 +76,6 @@ def slept_through(watched: Watched, look: Look, limits: Limits, mark: Mark) -> T
     else:
         return None
     return Turn(look.reading.turn - 1, look.at_ns - lasted, look.at_ns, exact=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """The watchdog's own signs of life at one look; None: not known here."""
-
-    at_ns: int
-    process_ns: int | None
-    runqueue_ns: int | None
-    switches: int | None
 
 
 def stood_still(before: Pulse, now: Pulse, due_ns: int, starved_ns: int) -> bool:

@@ -11,22 +11,39 @@ from loopwatch.probes.tasks import CurrentTask
 from loopwatch.probes.threads import ThreadProbe
 from loopwatch.records import Waiting
 
-__all__ = ["Look", "Mark", "Pending", "Watched", "base_mark", "vitals_between"]
+__all__ = ["Look", "Mark", "Pending", "Pulse", "Watched", "base_mark", "vitals_between"]
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The clocks of the loop thread, the process and the watchdog at one moment; None: not known here."""
+    """The clocks of the loop thread and the process at one moment; None: not known here."""
 
     at_ns: int
     cpu_ns: int | None
     runqueue_ns: int | None
     slices: int | None
     process_ns: int | None
-    own_runqueue_ns: int | None
-    own_switches: int | None
-    major_faults: int | None = None
     throttled_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The watchdog's own signs of life at one look; None: not known here."""
+
+    at_ns: int
+    process_ns: int | None
+    runqueue_ns: int | None
+    """How long it had waited for a core, as far as it was asked."""
+    switches: int | None
+    asked_ns: int = 0
+    """When its wait for a core was asked for last."""
+
+    def aged(self, looks: int, until_ns: int) -> "Pulse":
+        """The same after so many quiet looks, the last at `until_ns`: each has waited once, and the process computed nothing."""
+        if not looks:
+            return self
+        switches = None if self.switches is None else self.switches + looks
+        return Pulse(until_ns, self.process_ns, self.runqueue_ns, switches, self.asked_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +115,10 @@ class Watched:
     looks: int = 0
     lags_ns: deque[int] = field(default_factory=lambda: deque(maxlen=2048))
 
+    def is_quiet(self, now_ns: int) -> bool:
+        """Whether the loop waits, and nothing is to be told of it."""
+        return self.pending is None and len(self.marks) > 0 and (self.failed or self.heartbeat.is_quiet(now_ns))
+
 
 def base_mark(watched: Watched, since_ns: int) -> Mark | None:
     """The latest mark before `since_ns`, else the earliest there is; None: there is none."""
@@ -109,16 +130,15 @@ def vitals_between(pending: Pending, end: Mark) -> Vitals:
     """What the clocks say of the time between a stall's base mark and `end`."""
     base = pending.base
     cpu, process = _grown(base.cpu_ns, end.cpu_ns), _grown(base.process_ns, end.process_ns)
+    faults = [sample.major_faults for sample, _ in pending.samples]
     return Vitals(
         wall_ns=end.at_ns - base.at_ns,
         cpu_ns=cpu,
         runqueue_ns=_grown(base.runqueue_ns, end.runqueue_ns),
         other_cpu_ns=None if cpu is None or process is None else max(0, process - cpu),
-        major_faults=_grown(base.major_faults, end.major_faults),
+        major_faults=_grown(faults[0], faults[-1]) if faults else None,
         throttled_ns=_grown(base.throttled_ns, end.throttled_ns),
         watchdog_late_ns=pending.late_ns,
-        watchdog_runqueue_ns=_grown(base.own_runqueue_ns, end.own_runqueue_ns),
-        watchdog_switches=_grown(base.own_switches, end.own_switches),
     )
 
 

@@ -1,9 +1,11 @@
 """The watchdog's own thread: it repeats `Watchdog.look`, sleeps in between, and wakes early when its bell is rung."""
 
+import _thread
+import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 
 from loopwatch.watchdog.looking import Watchdog
 
@@ -11,16 +13,26 @@ __all__ = ["WatchdogThread"]
 
 START_PATIENCE_S = 0.2
 STOP_PATIENCE_S = 1.0
+FOR_EVER_S = threading.TIMEOUT_MAX
 
 
 class WatchdogThread:
-    """Runs a watchdog. Its methods may be called from any thread; none but `start`, `wait` and `stop` waits."""
+    """Runs a watchdog. Its methods may be called from any thread; none but `start`, `wait` and `stop` waits.
 
-    def __init__(self, watchdog: Watchdog) -> None:
+    Args:
+        watchdog: What looks.
+        looked: Called after each look, on this thread, with the time of the next one.
+    """
+
+    def __init__(self, watchdog: Watchdog, looked: Callable[[int], object] = lambda _due_ns: None) -> None:
         self.native_id: int | None = None
         """The kernel's id of the thread, once it has run."""
         self._watchdog = watchdog
-        self._bell: SimpleQueue[tuple[int, Callable[[], object] | None]] = SimpleQueue()
+        self._looked = looked
+        self._commands: deque[tuple[int, Callable[[], object] | None]] = deque()
+        # Released: rung. A bare lock is the cheapest thing to wait for with a timeout.
+        self._bell = _thread.allocate_lock()
+        self._bell.acquire()
         self._thread: threading.Thread | None = None
 
     @property
@@ -37,7 +49,9 @@ class WatchdogThread:
 
     def ring(self, command: Callable[[], object] | None = lambda: None) -> None:
         """Have it look at once and then carry out a command; None: it ends."""
-        self._bell.put((time.monotonic_ns(), command))
+        self._commands.append((time.monotonic_ns(), command))
+        with contextlib.suppress(RuntimeError):  # rung already, and not yet heard
+            self._bell.release()
 
     def wait(self, timeout_s: float) -> bool:
         """Have it look once more; False if that takes longer. True where it does not run."""
@@ -56,18 +70,31 @@ class WatchdogThread:
             thread.join(STOP_PATIENCE_S)
 
     def _run(self) -> None:
-        bell, look = self._bell, self._watchdog.look
+        look, listen = self._look, self._bell.acquire
         self.native_id = threading.get_native_id()
         due = time.monotonic_ns()
         while True:
-            try:
-                rung_ns, command = bell.get(
-                    timeout=max(0.0, (due - time.monotonic_ns()) / 1e9) if self._watchdog.watched else None
-                )
-            except Empty:
-                due = look(due)
-                continue
-            if command is None:
+            rung = listen(True, self._patience_s(due))
+            next_due = self._obey(due) if rung else look(due)
+            if next_due is None:
                 return
-            due = look(rung_ns)
+            due = next_due
+
+    def _patience_s(self, due_ns: int) -> float:
+        """How long to sleep; for ever where there is nothing to look at."""
+        return max(0.0, (due_ns - time.monotonic_ns()) / 1e9) if self._watchdog.watched else FOR_EVER_S
+
+    def _obey(self, due_ns: int) -> int | None:
+        """Look, and carry out what was asked for; when to look next, None: never."""
+        while self._commands:
+            rung_ns, command = self._commands.popleft()
+            if command is None:
+                return None
+            due_ns = self._look(rung_ns)
             command()
+        return due_ns
+
+    def _look(self, due_ns: int) -> int:
+        due_ns = self._watchdog.look(due_ns)
+        self._looked(due_ns)
+        return due_ns

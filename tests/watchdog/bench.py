@@ -144,7 +144,7 @@ class Bench:
         self.heartbeat.start_turn()
         self.runs(ms, **shares)
         self.heartbeat.end_turn()
-        self.runs(60)
+        self.runs(70)
 
     def sleeps_through(self, ms, **shares):
         """One turn that begins and ends while the watchdog is kept out."""

@@ -17,14 +17,41 @@ from .bench import LIMITS, MS, Bench, ages_ms
 
 
 def test_idle_loop():
-    """An idle loop is looked at 20 times a second, never sampled, and nothing is told."""
+    """An idle loop is looked at 15 times a second, never sampled, and nothing is told."""
     bench = Bench()
 
     bench.runs(10_000)
 
-    assert 200 <= bench.looks <= 202
+    assert 153 <= bench.looks <= 155
     assert (bench.watchdog.samples, bench.told, bench.failures) == (0, [], [])
     assert set(bench.watched.lags_ns) == {0}
+
+
+def test_quiet_looks(bench):
+    """A look at a loop that waits, in a process that computes nothing, reads no clock of its thread; a stall ends that."""
+    bench.runs(1000)
+    bench.thread.schedule = lambda: pytest.fail("asked")
+
+    bench.runs(5000)
+    del bench.thread.schedule
+    bench.blocks(300)
+
+    assert [seen.duration_ns for seen in bench.told] == [300 * MS]
+    assert bench.told[0].samples
+
+
+def test_quiet_looks_are_no_waits(bench):
+    """After many quiet looks a watchdog that is kept out by one long hold is not said to have been woken often."""
+    bench.runs(1000)
+    for _ in range(60):
+        bench.passes((bench.due - bench.clock.now_ns()) / MS)
+        bench.machine.switches += 1  # each quiet look has slept
+        bench.look()
+    bench.heartbeat.start_turn()
+    bench.passes(300, cpu=1.0, asking=0.9)
+    bench.look()
+
+    assert not bench.watched.pending.samples[-1][0].handed_on
 
 
 def test_short_turns(bench):

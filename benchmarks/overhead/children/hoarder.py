@@ -81,7 +81,7 @@ class Stalls:
         self.watchdog = Watchdog(
             clock=self.clock,
             limits=Limits(),
-            emit=ENGINE._emit,
+            emit=ENGINE.delivery.emit,
             garbage=GarbageProbe(),
             machine=MachineProbe(),
             holders=HolderProbe(),
