@@ -5,13 +5,13 @@ So a sink that hangs delays nobody, and one that raises is switched off and said
 
 import logging
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from loopwatch.clocks import time
 from loopwatch.records import Stall
 from loopwatch.sinks import Sink, describe_sink
 

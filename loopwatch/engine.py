@@ -12,12 +12,11 @@ import os
 import secrets
 import sys
 import threading
-import time
 from dataclasses import replace
 from typing import Any, Protocol
 
 from loopwatch.attach import Attachment
-from loopwatch.clocks import SystemClock
+from loopwatch.clocks import SystemClock, time
 from loopwatch.delivery import Outlet, Queue, say
 from loopwatch.loops import Loops
 from loopwatch.observations import Observation

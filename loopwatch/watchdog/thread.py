@@ -1,10 +1,10 @@
 """The watchdog's own thread: it repeats `Watchdog.look`, sleeps in between, and wakes early when its bell is rung."""
 
 import threading
-import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
+from loopwatch.clocks import time
 from loopwatch.watchdog.looking import Watchdog
 
 __all__ = ["WatchdogThread"]
