@@ -1,0 +1,116 @@
+"""From a seen stall to the block that is told: whose it is, in which phase, and how it reads. Pure but for source lines."""
+
+import linecache
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from loopwatch.pytest_plugin.facts import Block, Ruling, Seen
+from loopwatch.records import Cause, Frame, Origin, RequestInfo, Stall
+
+__all__ = ["block_of", "shown_in"]
+
+MAX_STACK = 15
+RUNNERS = (
+    "_pytest.",
+    "pluggy.",
+    "pytest_asyncio.",
+    "anyio.pytest_plugin",
+    "unittest.",
+    "asyncio.",
+    "pytest_aiohttp.",
+    "loopwatch.",
+)
+"""Modules between pytest and the user's code: they tell nothing."""
+
+
+def block_of(
+    seen: Seen,
+    ruling: Ruling,
+    test: str,
+    phase: str,
+    fixture: str | None,
+    during: str | None,
+    shown: Callable[[str], str],
+) -> Block:
+    """Put together what is told of a stall. `shown` makes paths short."""
+    stall, origin = seen.stall, _origin(seen.stall)
+    code, mark = _marked(origin)
+    return Block(
+        test=test,
+        phase=phase,
+        fixture=fixture,
+        during=during,
+        verdict=ruling.verdict,
+        why=ruling.why,
+        duration_ms=round(stall.duration_ms, 1),
+        counted_ms=round(ruling.counted_ms, 1),
+        limit_ms=ruling.limit_ms,
+        source=ruling.source,
+        cause=stall.cause.value,
+        evidence=stall.evidence,
+        file=shown(origin.file) if origin else None,
+        line=origin.line if origin else None,
+        function=origin.function if origin else None,
+        expression=origin.expression if origin else None,
+        call=origin.call if origin else None,
+        exact=origin is None or origin.exact,
+        code=code,
+        mark=mark,
+        module=origin.module if origin else None,
+        request=_request(stall.request),
+        task=stall.task,
+        backend=stall.loop.backend,
+        thread=stall.loop.thread,
+        stack=_stack(stall, shown),
+        advice=stall.advice,
+        fingerprint=stall.fingerprint,
+    )
+
+
+def shown_in(root: Path) -> Callable[[str], str]:
+    """A function that makes paths relative to `root`, where they lie in it."""
+    prefix = str(root) + os.sep
+    return lambda path: path.removeprefix(prefix)
+
+
+def _origin(stall: Stall) -> Origin | None:
+    """The line to show: the blamed one, or the heaviest that took part (many small callbacks have no single one)."""
+    return stall.origin or (stall.shares[0].origin if stall.shares else None)
+
+
+def _marked(origin: Origin | None) -> tuple[str | None, tuple[int, int] | None]:
+    """The line's text without its indent, and where the expression stands in it."""
+    if origin is None:
+        return None, None
+    raw = linecache.getline(origin.file, origin.line).rstrip()
+    code = raw.lstrip()
+    if not code or origin.column is None:
+        return code or origin.source, None
+    indent = len(raw) - len(code)
+    start = len(raw.encode()[: origin.column].decode(errors="replace")) - indent
+    end = len(code)
+    if origin.end_line in {None, origin.line} and origin.end_column is not None:
+        end = len(raw.encode()[: origin.end_column].decode(errors="replace")) - indent
+    return code, (start, end) if 0 <= start < end <= len(code) else None
+
+
+def _request(request: RequestInfo | None) -> str | None:
+    if request is None:
+        return None
+    return " ".join(part for part in (request.method, request.route or request.endpoint) if part) or None
+
+
+def _stack(stall: Stall, shown: Callable[[str], str]) -> tuple[str, ...]:
+    """Outermost first, without what only runs tests. Of the thread that is to blame."""
+    frames = stall.holder.stack if stall.holder is not None and stall.cause is Cause.GIL else stall.stack
+    kept = [frame for frame in frames if not _runs_tests(frame)] or list(frames)
+    lines = [f"{shown(frame.file)}:{frame.line} {frame.function}" for frame in kept]
+    if len(lines) > MAX_STACK:
+        cut = len(lines) - MAX_STACK
+        lines = [*lines[: MAX_STACK // 3], f"... {cut} more ...", *lines[MAX_STACK // 3 + cut :]]
+    return tuple(lines)
+
+
+def _runs_tests(frame: Frame) -> bool:
+    return frame.kind != "app" and f"{frame.module or ''}.".startswith(RUNNERS)

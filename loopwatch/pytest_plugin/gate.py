@@ -1,0 +1,203 @@
+"""The gate: watches each test's phases, charges what blocked, and fails the test. Runs where tests run (a worker of pytest-xdist).
+
+A test that blocks runs to its end and is failed afterwards, by an exception of ours from the hook that ran it: so `xfail`, `-x`,
+reruns and JUnit treat it as any other failure. A test that fails by itself keeps its own failure.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from loopwatch.clocks import time
+from loopwatch.pytest_plugin.baseline import Baseline
+from loopwatch.pytest_plugin.charging import block_of, shown_in
+from loopwatch.pytest_plugin.demand import DemandError, demand_of
+from loopwatch.pytest_plugin.facts import Block, Seen
+from loopwatch.pytest_plugin.late import tell
+from loopwatch.pytest_plugin.options import Options
+from loopwatch.pytest_plugin.recorder import Recorder
+from loopwatch.pytest_plugin.reporting import attach
+from loopwatch.pytest_plugin.ruling import rule
+from loopwatch.pytest_plugin.run import DEBUGGER, Run
+from loopwatch.pytest_plugin.timeline import LateTasks, Timeline
+from loopwatch.pytest_plugin.unmeasured import blind_spot, loops_ran
+from loopwatch.settings import resolve
+
+__all__ = ["Gate"]
+
+Hook = Generator[None, Any, Any]
+
+
+MAX_RUNS = 512
+"""Tests whose demands are remembered: blocks that end later are still charged to them."""
+
+
+class Gate:
+    """Hooks around each test.
+
+    Args:
+        config: pytest's.
+        options: What the session asks for.
+    """
+
+    def __init__(self, config: pytest.Config, options: Options) -> None:
+        self._config = config
+        self._options = options
+        self._baseline = Baseline.read(options.baseline, missing_ok=options.update_baseline)
+        self._shown = shown_in(config.rootpath)
+        self._recorder = Recorder(resolve({"threshold_ms": options.max_ms, "sinks": (), "ongoing_ms": None}))
+        self._timeline = Timeline()
+        self._late_tasks = LateTasks()
+        self._runs: dict[str, Run] = {}
+        self._late: list[tuple[Run, Block]] = []
+
+    def run_of(self, item: pytest.Item) -> Run:
+        """What is known of a test that runs."""
+        return self._runs[item.nodeid]
+
+    def collect(self, run: Run, thoroughly: bool = False) -> None:
+        """Take what has blocked since the last time, and charge it."""
+        found, trouble = self._recorder.take(thoroughly)
+        run.note_unmeasured(trouble)
+        for seen in found:
+            self._charge(seen, run)
+
+    # ── a test begins and ends ──────────────────────────────────────────────────────────────────────────────────
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> Hook:
+        run = self._runs[item.nodeid] = self._run(item)
+        self._recorder.aim(run.floor_ms)
+        try:
+            return (yield)
+        finally:
+            if nextitem is None or self._run(nextitem).floor_ms is None:
+                self._recorder.aim(None)
+                self.collect(run)
+            self._tell_late()
+            self._forget()
+
+    def _run(self, item: pytest.Item) -> Run:
+        try:
+            return Run(self, self._recorder, item, demand_of(item, self._options))
+        except DemandError as error:
+            return Run(self, self._recorder, item, None, problem=str(error))
+
+    def _forget(self) -> None:
+        """Of tests long over, only those matter that left tasks behind."""
+        if len(self._runs) > MAX_RUNS:
+            owners = self._late_tasks.owners()
+            latest = list(self._runs)[-MAX_RUNS // 2 :]
+            self._runs = {key: run for key, run in self._runs.items() if key in owners or key in latest}
+
+    def _tell_late(self) -> None:
+        """Blocks that came to light when the report of their test was out: an error of that test, not of the one that runs."""
+        late, self._late = self._late, []
+        for run in {id(run): run for run, _ in late}.values():
+            tell(self._config, run.nodeid, run.location, [block for one, block in late if one is run])
+
+    # ── its phases ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Hook:
+        run = self.run_of(item)
+        if run.problem is not None:
+            pytest.fail(run.problem, pytrace=False)
+        run.restart()
+        result = yield from self._phase(run, "setup")
+        self._late_tasks.fixtures_are_up()
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Hook:
+        run = self.run_of(item)
+        try:
+            result = yield from self._phase(run, "call")
+        finally:
+            self._late_tasks.call_is_over(item.nodeid)
+        run.raise_for("call")
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Hook:
+        run = self.run_of(item)
+        result = yield from self._phase(run, "teardown")
+        run.raise_for("teardown")
+        return result
+
+    def _phase(self, run: Run, name: str) -> Hook:
+        """Run one phase and collect what blocked in it, whether or not it raises."""
+        if run.demand is None:
+            return (yield)
+        phase = self._timeline.begin(run.nodeid, name)
+        before = loops_ran()
+        run.phase = name
+        try:
+            return (yield)
+        finally:
+            phase.end_ns = time.monotonic_ns()
+            self.collect(run, thoroughly=name == "teardown")
+            run.note_unmeasured(blind_spot(run.item, phase, ran=loops_ran() != before))
+
+    # ── what blocked ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _charge(self, seen: Seen, running: Run) -> None:
+        """Find whose block it is: of the test whose task it was, else of the one that ran when it began."""
+        phase = self._timeline.phase_at(seen.start_ns)
+        began_in, name = (running.nodeid, running.phase) if phase is None else (phase.test, phase.name)
+        left_by = self._late_tasks.owner(seen.task_id)
+        owner, during = (began_in, None) if left_by in {None, began_in} else (left_by or "", began_in)
+        run = self._runs.get(owner, running)
+        if run.demand is None:
+            return
+        name = name if during is None else "call"
+        fixture = self._timeline.fixture_at(seen.start_ns) if name != "call" else None
+        ruling = rule(seen, run.demand, run.windows, self._baseline.knows)
+        block = block_of(seen, ruling, run.nodeid, name, fixture, during, self._shown)
+        if run is running:
+            run.add(seen, block)
+        elif run.fails_by(block):
+            self._late.append((run, block))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Hook:
+        start_ns = time.monotonic_ns()
+        try:
+            return (yield)
+        finally:
+            self._timeline.note_fixture(start_ns, f"the setup of {_named(fixturedef)}")
+
+    def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
+        self._timeline.note_finalizer(f"the teardown of {_named(fixturedef)}")
+
+    # ── reports ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Hook:
+        report = yield
+        run = self._runs.get(item.nodeid)
+        if run is not None and run.demand is not None:
+            attach(run, report, call)
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Hook:
+        """A setup that blocked has failed for all who are told; pytest then goes on to the test itself, which may fail as well."""
+        flips = report.outcome == "passed" and getattr(report, "loopwatch", {}).get("failed", False)
+        if flips:
+            report.outcome = "failed"
+        try:
+            return (yield)
+        finally:
+            if flips:
+                report.outcome = "passed"
+
+    def pytest_enter_pdb(self) -> None:
+        for run in list(self._runs.values())[-1:]:
+            run.note_unmeasured(DEBUGGER)
+
+
+def _named(fixturedef: Any) -> str:
+    scope = fixturedef.scope
+    return f"fixture {fixturedef.argname}" if scope == "function" else f"the {scope}'s fixture {fixturedef.argname}"
