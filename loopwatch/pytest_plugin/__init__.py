@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loopwatch.pytest_plugin.options import MARKER_HELP, declare, resolve
+from loopwatch.pytest_plugin.options import MARKER_HELP, Options, declare, resolve
 
 if TYPE_CHECKING:
     from loopwatch.pytest_plugin.fixture import Loopwatch
@@ -28,27 +28,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER_HELP)
     options = resolve(config)
-    # The teller must be there wherever reports arrive, and the controller of pytest-xdist collects nothing itself.
-    if options.enabled or config.pluginmanager.hasplugin("dsession"):
-        _switch_on(config)
+    if _distributes(config):
+        # Tests run in workers. Whether any has the marker is known there alone, so someone listens to their reports.
+        _tell(config, options)
+    elif options.enabled:
+        _switch_on(config, options)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Without the switch, a marker or the fixture asks for the tests that have it."""
-    if not session.config.pluginmanager.hasplugin(GATE) and any(_asks(item) for item in session.items):
-        _switch_on(session.config)
+    config = session.config
+    if not (_distributes(config) or config.pluginmanager.hasplugin(GATE)) and any(map(_asks, session.items)):
+        _switch_on(config, resolve(config))
 
 
 def _asks(item: pytest.Item) -> bool:
     return "loopwatch" in getattr(item, "fixturenames", ()) or item.get_closest_marker("loopwatch") is not None
 
 
-def _switch_on(config: pytest.Config) -> None:
+def _distributes(config: pytest.Config) -> bool:
+    """Whether this is the controller of pytest-xdist."""
+    return config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+
+
+def _switch_on(config: pytest.Config, options: Options) -> None:
     from loopwatch.pytest_plugin.gate import Gate
+
+    config.pluginmanager.register(Gate(config, options), GATE)
+    _tell(config, options)
+
+
+def _tell(config: pytest.Config, options: Options) -> None:
     from loopwatch.pytest_plugin.teller import Teller
 
-    options = resolve(config)
-    config.pluginmanager.register(Gate(config, options), GATE)
     config.pluginmanager.register(Teller(config, options), TELLER)
 
 

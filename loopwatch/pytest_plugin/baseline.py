@@ -4,7 +4,7 @@ Keyed by fingerprint (cause, module, function, and for a wait the call), never b
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from loopwatch.pytest_plugin.facts import BLOCKED, KNOWN, Block
 from loopwatch.records import Stall
 
-__all__ = ["Baseline", "Entry"]
+__all__ = ["Baseline", "Entry", "updated"]
 
 VERSION = 1
 COMPUTING = frozenset({"python", "native", "overload", "unknown"})
@@ -80,6 +80,10 @@ class Baseline:
         """Whether it is a known one."""
         return stall.fingerprint in self._fingerprints or _place_of(stall) in self._places
 
+    def has(self, fingerprint: str) -> bool:
+        """Whether it lists that fingerprint."""
+        return fingerprint in self._fingerprints
+
     def seen(self, blocks: Iterable[Block]) -> set[Entry]:
         """The entries that occurred among the blocks."""
         keys = [entry_of(block) for block in blocks]
@@ -117,6 +121,3 @@ def _place_of(stall: Stall) -> tuple[str, str, str]:
 
 def _plain(entry: Entry) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
-
-
-Knows = Callable[[Stall], bool]

@@ -8,7 +8,7 @@ from pathlib import Path
 from loopwatch.pytest_plugin.facts import Block, Ruling, Seen
 from loopwatch.records import Cause, Frame, Origin, RequestInfo, Stall
 
-__all__ = ["block_of", "shown_in"]
+__all__ = ["block_of", "marked", "shown_in"]
 
 MAX_STACK = 15
 RUNNERS = (
@@ -35,7 +35,9 @@ def block_of(
 ) -> Block:
     """Put together what is told of a stall. `shown` makes paths short."""
     stall, origin = seen.stall, _origin(seen.stall)
-    code, mark = _marked(origin)
+    code, mark = (
+        marked(origin.file, origin.line, origin.column, origin.end_line, origin.end_column) if origin else (None, None)
+    )
     return Block(
         test=test,
         phase=phase,
@@ -55,7 +57,7 @@ def block_of(
         expression=origin.expression if origin else None,
         call=origin.call if origin else None,
         exact=origin is None or origin.exact,
-        code=code,
+        code=code or (origin.source if origin else None),
         mark=mark,
         module=origin.module if origin else None,
         request=_request(stall.request),
@@ -79,19 +81,19 @@ def _origin(stall: Stall) -> Origin | None:
     return stall.origin or (stall.shares[0].origin if stall.shares else None)
 
 
-def _marked(origin: Origin | None) -> tuple[str | None, tuple[int, int] | None]:
-    """The line's text without its indent, and where the expression stands in it."""
-    if origin is None:
-        return None, None
-    raw = linecache.getline(origin.file, origin.line).rstrip()
+def marked(
+    file: str, line: int, column: int | None, end_line: int | None, end_column: int | None
+) -> tuple[str | None, tuple[int, int] | None]:
+    """A line's text without its indent, and where in it the given columns (0-based UTF-8 bytes) lie; None: not known."""
+    raw = linecache.getline(file, line).rstrip()
     code = raw.lstrip()
-    if not code or origin.column is None:
-        return code or origin.source, None
+    if not code or column is None:
+        return code or None, None
     indent = len(raw) - len(code)
-    start = len(raw.encode()[: origin.column].decode(errors="replace")) - indent
+    start = len(raw.encode()[:column].decode(errors="replace")) - indent
     end = len(code)
-    if origin.end_line in {None, origin.line} and origin.end_column is not None:
-        end = len(raw.encode()[: origin.end_column].decode(errors="replace")) - indent
+    if end_line in {None, line} and end_column is not None:
+        end = len(raw.encode()[:end_column].decode(errors="replace")) - indent
     return code, (start, end) if 0 <= start < end <= len(code) else None
 
 

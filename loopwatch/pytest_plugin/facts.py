@@ -1,4 +1,4 @@
-"""The facts that the gate works with, all frozen. Times in `_ns` are on the monotonic clock, limits and durations in milliseconds."""
+"""The facts that the gate works with, all frozen. `_ns`: on the monotonic clock; `_ms`: milliseconds."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -8,8 +8,8 @@ from loopwatch.records import Stall
 __all__ = ["BLOCKED", "Block", "Demand", "Ruling", "Seen", "Window", "block_from"]
 
 BLOCKED, KNOWN, ALLOWED, MACHINE = "blocked", "known", "allowed", "machine"
-"""Verdicts on one block: it fails the test; it is in the baseline; somebody allowed it; the machine, the collector or another thread
-took the time."""
+"""Verdicts on one block: it fails the test; the baseline knows it; somebody allowed it; the machine, the collector or another
+thread took the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,8 @@ class Block:
     stack: tuple[str, ...]
     advice: str | None
     fingerprint: str
+    strict: bool = False
+    """Whether strict mode found it: a call, however fast it was. Then all milliseconds are 0."""
 
     @property
     def place(self) -> str:

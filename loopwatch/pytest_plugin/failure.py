@@ -21,16 +21,16 @@ def failure_text(blocks: Sequence[Block]) -> str:
 
 def headline(block: Block, count: int = 1) -> str:
     """One line."""
+    if block.strict:
+        others = f", and {count - 1} more" if count > 1 else ""
+        return f"blocking call {block.what} at {block.place}{others} (strict)"
     first = f"{block.counted_ms:.0f} ms in {block.what} at {block.place}"
     others = f", the longest of {count} blocks" if count > 1 else ""
     return f"{first}{others} (limit {block.limit_ms:g} ms)"
 
 
 def _paragraph(block: Block) -> list[str]:
-    lines = [
-        f"{_when(block)}: the event loop was held for {_how_long(block)}; the limit is {block.limit_ms:g} ms, from {block.source}"
-    ]
-    lines += ["", *_code(block)]
+    lines = [f"{_when(block)}: {_what_happened(block)}", "", *_code(block)]
     rows = [
         ("cause", f"{block.cause}: {block.evidence}"),
         ("call", block.call),
@@ -50,6 +50,12 @@ def _when(block: Block) -> str:
         return what
     meanwhile = f"while {block.during} ran" if block.during else "after the last test"
     return f"In a task that this test left behind, {meanwhile}" if block.phase == "call" else f"{what}, {meanwhile}"
+
+
+def _what_happened(block: Block) -> str:
+    if block.strict:
+        return f"a blocking call on a loop's thread; strict mode, from {block.source}, lets none pass, however fast"
+    return f"the event loop was held for {_how_long(block)}; the limit is {block.limit_ms:g} ms, from {block.source}"
 
 
 def _how_long(block: Block) -> str:
@@ -72,8 +78,9 @@ def _code(block: Block) -> list[str]:
 
 def _way_out(block: Block) -> list[str]:
     up_to = 10 * (int(block.counted_ms) // 10 + 2)
+    more = "" if block.strict else f", up_to_ms={up_to})  or  (max_ms={up_to}"
     return [
         'Expected? Around the line:  with loopwatch.allow("why"): ...',
-        f'          On the test:      @pytest.mark.loopwatch(allow="why", up_to_ms={up_to})  or  (max_ms={up_to})',
+        f'          On the test:      @pytest.mark.loopwatch(allow="why"{more})',
         "          For now:          --loopwatch-baseline=FILE --loopwatch-update-baseline",
     ]

@@ -10,6 +10,7 @@ import pytest
 
 from loopwatch.pytest_plugin.failure import failure_text
 from loopwatch.pytest_plugin.options import milliseconds
+from loopwatch.pytest_plugin.ruling import IN_WINDOW
 from loopwatch.pytest_plugin.run import Blocked, Run
 from loopwatch.records import Stall
 
@@ -96,6 +97,6 @@ class _Limit:
         if error is not None or asyncio._get_running_loop() is not None:
             return
         self._run.look()
-        failing = [block for block in self._run.failing() if block.source == "assert_no_blocking()"]
+        failing = [block for block in self._run.failing() if block.source == IN_WINDOW]
         if failing:
             raise Blocked(failure_text(failing))

@@ -11,15 +11,17 @@ import pytest
 
 from loopwatch.clocks import time
 from loopwatch.pytest_plugin.baseline import Baseline
+from loopwatch.pytest_plugin.calls import block_of_call
 from loopwatch.pytest_plugin.charging import block_of, shown_in
 from loopwatch.pytest_plugin.demand import DemandError, demand_of
-from loopwatch.pytest_plugin.facts import Block, Seen
+from loopwatch.pytest_plugin.facts import BLOCKED, Block, Demand, Seen
 from loopwatch.pytest_plugin.late import tell
 from loopwatch.pytest_plugin.options import Options
 from loopwatch.pytest_plugin.recorder import Recorder
 from loopwatch.pytest_plugin.reporting import attach
 from loopwatch.pytest_plugin.ruling import rule
 from loopwatch.pytest_plugin.run import DEBUGGER, Run
+from loopwatch.pytest_plugin.strict import Strictness
 from loopwatch.pytest_plugin.timeline import LateTasks, Timeline
 from loopwatch.pytest_plugin.unmeasured import blind_spot, loops_ran
 from loopwatch.settings import resolve
@@ -51,6 +53,8 @@ class Gate:
         self._late_tasks = LateTasks()
         self._runs: dict[str, Run] = {}
         self._late: list[tuple[Run, Block]] = []
+        self._strictness = Strictness(options.allow)
+        self._strict = False
 
     def run_of(self, item: pytest.Item) -> Run:
         """What is known of a test that runs."""
@@ -68,15 +72,24 @@ class Gate:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> Hook:
         run = self._runs[item.nodeid] = self._run(item)
-        self._recorder.aim(run.floor_ms)
+        self._aim(run.demand)
         try:
             return (yield)
         finally:
-            if nextitem is None or self._run(nextitem).floor_ms is None:
-                self._recorder.aim(None)
+            upcoming = None if nextitem is None else self._run(nextitem).demand
+            if upcoming is None or self._strict > upcoming.strict:
+                self._aim(upcoming)
                 self.collect(run)
             self._tell_late()
             self._forget()
+
+    def _aim(self, demand: Demand | None) -> None:
+        """Watch as that test asks; None: not at all."""
+        self._recorder.aim(None if demand is None else demand.max_ms)
+        strict = demand is not None and demand.strict
+        if strict != self._strict:
+            (self._strictness.switch_on if strict else self._strictness.switch_off)()
+        self._strict = strict
 
     def _run(self, item: pytest.Item) -> Run:
         try:
@@ -137,8 +150,9 @@ class Gate:
             return (yield)
         finally:
             phase.end_ns = time.monotonic_ns()
-            self.collect(run, thoroughly=name == "teardown")
             run.note_unmeasured(blind_spot(run.item, phase, ran=loops_ran() != before))
+            self.collect(run, thoroughly=name == "teardown")
+            self._collect_calls(run)
 
     # ── what blocked ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -156,9 +170,18 @@ class Gate:
         ruling = rule(seen, run.demand, run.windows, self._baseline.knows)
         block = block_of(seen, ruling, run.nodeid, name, fixture, during, self._shown)
         if run is running:
-            run.add(seen, block)
-        elif run.fails_by(block):
+            run.add(block, seen)
+        elif block.verdict == BLOCKED and run.demand.gates:
             self._late.append((run, block))
+
+    def _collect_calls(self, run: Run) -> None:
+        """What strict mode found in the phase that is over."""
+        if run.demand is None or not run.demand.strict:
+            return
+        for call in self._strictness.take():
+            fixture = self._timeline.fixture_at(call.at_ns) if run.phase != "call" else None
+            known = self._baseline.has
+            run.add(block_of_call(call, run.demand, run.windows, run.nodeid, run.phase, fixture, self._shown, known))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Hook:

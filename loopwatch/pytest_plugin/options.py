@@ -16,9 +16,9 @@ __all__ = ["MARKER_HELP", "Options", "declare", "milliseconds", "resolve"]
 
 DEFAULT_MS = 50.0
 MARKER_HELP = (
-    "loopwatch(max_ms=None, allow=None, up_to_ms=None, strict=None): fail the test if it blocks an event loop for max_ms or longer; "
-    'allow="reason": blocking is expected here, all of it or up_to_ms of each block; strict=True: fail on any blocking call. '
-    "Works without --loopwatch."
+    "loopwatch(max_ms=None, allow=None, up_to_ms=None, strict=None): fail the test if it blocks an event loop for max_ms or "
+    'longer; allow="reason": blocking is expected here, all of it or up_to_ms of each block; strict=True: fail on any blocking '
+    "call. Works without --loopwatch."
 )
 
 
@@ -81,7 +81,7 @@ COMMAND_LINE: tuple[tuple[str, dict[str, Any], str], ...] = (
     (
         "--loopwatch-max-ms",
         {"metavar": "N"},
-        f"a test fails if its own code holds a loop for N milliseconds or longer (default: {DEFAULT_MS:g}); time that the machine, "
+        f"a test fails if its own code holds a loop for N milliseconds or longer (default: {DEFAULT_MS:g}); what the machine, "  # noqa: ISC004 - one text
         "the garbage collector or another thread took is reported and does not count",
     ),
     ("--loopwatch-strict", ON, "fail on any blocking call on a loop's thread, however fast it was"),

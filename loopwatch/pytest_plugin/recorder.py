@@ -37,6 +37,7 @@ class Recorder:
         self._subscriber: _Subscriber | None = None
         self._flushed_ns = 0
         self._dropped = 0
+        self._elsewhere = False
 
     @property
     def floor_ms(self) -> float | None:
@@ -62,14 +63,18 @@ class Recorder:
         as long as the threshold, and everything before the last look is known.
 
         Args:
-            thoroughly: Look in any case where a loop still runs in another thread.
+            thoroughly: Look in any case where a loop still runs in another thread: it may be in the middle of one.
         """
         trouble = None
         now, floor_ms = time.monotonic_ns(), self.floor_ms
-        running = thoroughly and bool(ENGINE.watchdog.watched)
-        if floor_ms is not None and (running or now - self._flushed_ns >= floor_ms * 1e6):
+        running = bool(ENGINE.watchdog.watched)
+        if floor_ms is not None and (
+            self._elsewhere or (thoroughly and running) or now - self._flushed_ns >= floor_ms * 1e6
+        ):
             self._flushed_ns = now
             trouble = self._trouble(ENGINE.flush(PATIENCE_S))
+            # A stall that is under way now may end soon after: then the next look must not be left out.
+            self._elsewhere = running
         unique: dict[str, Seen] = {}
         while self._seen:
             one = self._seen.popleft()

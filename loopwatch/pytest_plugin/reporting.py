@@ -1,11 +1,11 @@
-"""What of a test's run goes onto its reports: they carry all that the terminal, JUnit and the JSON file tell, from worker to
-controller, too."""
+"""What of a test's run goes onto its reports, which carry it to the terminal, JUnit and the JSON file, from workers, too."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from loopwatch.pytest_plugin.facts import Block
+from loopwatch.pytest_plugin.facts import ALLOWED, Block
 from loopwatch.pytest_plugin.failure import failure_text
 from loopwatch.pytest_plugin.run import Blocked, Run
 
@@ -18,9 +18,12 @@ def attach(run: Run, report: pytest.TestReport, call: pytest.CallInfo[None]) -> 
     run.fresh = []
     by_us = call.excinfo is not None and call.excinfo.errisinstance(Blocked)
     failed = by_us and report.failed
-    if report.when == "setup" and report.passed and failing and run.item.get_closest_marker("xfail") is None:
+    expected = run.item.get_closest_marker("xfail") is not None and not failed
+    if report.when == "setup" and report.passed and failing and not expected:
         report.longrepr = _represented(run, failing)
         failed = True
+    elif failing and expected:
+        fresh = [replace(one, verdict=ALLOWED, why="marked xfail") if one in failing else one for one in fresh]
     elif failing and not by_us:
         report.sections.append(("it also blocked the event loop", failure_text(failing)))
     _add_properties(run, report, fresh)

@@ -5,7 +5,10 @@ from collections.abc import Callable, Sequence
 from loopwatch.pytest_plugin.facts import ALLOWED, BLOCKED, KNOWN, MACHINE, Demand, Ruling, Seen, Window
 from loopwatch.records import Cause, Stall
 
-__all__ = ["rule"]
+__all__ = ["IN_WINDOW", "rule"]
+
+IN_WINDOW = "assert_no_blocking()"
+"""The source of a window's limit."""
 
 TOOK = {
     Cause.STARVED: "the machine did not run the loop's thread",
@@ -65,10 +68,15 @@ def _counted_ms(seen: Seen, demand: Demand, windows: Sequence[Window]) -> float:
 def _limit(seen: Seen, demand: Demand, windows: Sequence[Window]) -> tuple[float, str]:
     """The strictest limit that holds for it, and its source: a window's holds for what lies in it."""
     limits = [(demand.max_ms, demand.source)]
-    for one in windows:
-        if one.max_ms is not None and _overlap_ms(seen, one) >= min(one.max_ms, seen.stall.duration_ms / 2):
-            limits.append((one.max_ms, "assert_no_blocking()"))
+    limits += [
+        (one.max_ms, IN_WINDOW) for one in windows if one.max_ms is not None and _mostly_in(seen, one, one.max_ms)
+    ]
     return min(limits)
+
+
+def _mostly_in(seen: Seen, window: Window, max_ms: float) -> bool:
+    """Whether a stall belongs to a window: half of it, or as much as the window's whole limit, lies in it."""
+    return _overlap_ms(seen, window) >= min(max_ms, seen.stall.duration_ms / 2)
 
 
 def _overlap_ms(seen: Seen, window: Window) -> float:

@@ -1,13 +1,15 @@
 """One test while it runs: what is asked of it, what it said of itself, and what it blocked. On the thread that runs the tests."""
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
 
 from loopwatch.clocks import time
-from loopwatch.pytest_plugin.facts import BLOCKED, Block, Demand, Seen, Window
+from loopwatch.pytest_plugin.facts import ALLOWED, BLOCKED, Block, Demand, Seen, Window
 from loopwatch.pytest_plugin.failure import failure_text
 from loopwatch.pytest_plugin.recorder import Recorder
+from loopwatch.pytest_plugin.ruling import IN_WINDOW
 
 __all__ = ["DEBUGGER", "Blocked", "Run"]
 
@@ -72,21 +74,27 @@ class Run:
         """Something could not be measured, so this test must not count as clean; None: nothing to note."""
         self.unmeasured = self.unmeasured or why
 
-    def add(self, seen: Seen, block: Block) -> None:
-        """It blocked."""
-        self.seen.append(seen)
-        self.fresh.append(block)
-        if self.longest is None or block.counted_ms > self.longest.counted_ms:
-            self.longest = block
+    def add(self, block: Block, seen: Seen | None = None) -> None:
+        """It blocked. `seen` is None for a call that strict mode found."""
+        if seen is not None:
+            self.seen.append(seen)
+        spared = self._spared(block) if block.verdict == BLOCKED else None
+        told = block if spared is None else replace(block, verdict=ALLOWED, why=spared)
+        self.fresh.append(told)
+        if self.longest is None or told.counted_ms > self.longest.counted_ms:
+            self.longest = told
 
-    def fails_by(self, block: Block) -> bool:
-        """Whether that block fails it. With a debugger at work nothing does: it slows down or holds whatever runs."""
-        gated = self.demand is not None and (self.demand.gates or block.source == "assert_no_blocking()")
-        return gated and block.verdict == BLOCKED and self.unmeasured != DEBUGGER
+    def _spared(self, block: Block) -> str | None:
+        """Why a block does not fail it; None: it does."""
+        if self.unmeasured == DEBUGGER:  # it slows down or holds whatever runs
+            return DEBUGGER
+        if self.demand is None or not (self.demand.gates or block.source == IN_WINDOW):
+            return "nothing asks this test not to block"
+        return None
 
     def failing(self) -> list[Block]:
         """Blocks that no report has told of and that fail it."""
-        return [block for block in self.fresh if self.fails_by(block)]
+        return [block for block in self.fresh if block.verdict == BLOCKED]
 
     def raise_for(self, phase: str) -> None:
         """Fail it for what has come to light.

@@ -1,6 +1,8 @@
-"""What the session tells: header, letters, summary and files. Knows only what reports carry, so it is the same with pytest-xdist."""
+"""What the session tells: header, letters, summary and files. Knows only what reports carry: pytest-xdist changes nothing."""
 
+import threading
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from loopwatch.pytest_plugin.baseline import Baseline, updated
 from loopwatch.pytest_plugin.facts import ALLOWED, BLOCKED, KNOWN, MACHINE, Block, block_from
 from loopwatch.pytest_plugin.late import OUTPUT, tell_plain
 from loopwatch.pytest_plugin.options import Options
+from loopwatch.pytest_plugin.strict import sight
 from loopwatch.pytest_plugin.written import write_report
 
 __all__ = ["Teller"]
@@ -32,6 +35,8 @@ class Teller:
         self._unmeasured: dict[str, str] = {}
         self._tests: set[str] = set()
         self._deselected = False
+        self._whole = False
+        self._written = Baseline()
 
     def pytest_report_header(self) -> list[str]:
         options = self._options
@@ -39,7 +44,7 @@ class Teller:
             return []
         what = f"a test fails that holds an event loop for {options.max_ms:g} ms or longer (from {options.source})"
         more = [f"baseline {options.baseline}"] if options.baseline else []
-        more += ["strict"] if options.strict else []
+        more += [sight()] if options.strict else []
         return ["loopwatch: " + "; ".join([what, *more]), *_limits_of_this_machine()]
 
     # ── what reports say ────────────────────────────────────────────────────────────────────────────────────────
@@ -92,8 +97,9 @@ class Teller:
         stopped = exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} or bool(
             session.shouldstop or session.shouldfail
         )
-        by_hand = self._config.args_source is pytest.Config.ArgsSource.ARGS
-        return not (stopped or by_hand or self._deselected)
+        chosen = any(self._config.getoption(name, None) for name in ("keyword", "markexpr", "lf"))
+        some = any(not Path(self._config.invocation_params.dir, one).is_dir() for one in self._config.args)
+        return not (stopped or chosen or some or self._deselected)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         lines = [*self._told_blocks(), *self._told_unmeasured(), *self._told_baseline()]
@@ -127,12 +133,15 @@ class Teller:
 
 def _line(block: Block) -> str:
     why = f" ({block.why})" if block.why else ""
-    return f"  {block.counted_ms:7.0f} ms  {block.cause:<10} {block.place}  {block.what}  {block.verdict}{why}  {block.test} [{block.phase}]"
+    long = "strict    " if block.strict else f"{block.counted_ms:7.0f} ms"
+    return (
+        f"  {long}  {block.cause:<10} {block.place}  {block.what}  {block.verdict}{why}  {block.test} [{block.phase}]"
+    )
 
 
 def _limits_of_this_machine() -> list[str]:
     """Said where the evidence for `own time` is missing."""
     from loopwatch.probes.threads import ThreadProbe
 
-    probe = ThreadProbe.cpu_of(__import__("threading").get_native_id())
+    probe = ThreadProbe.cpu_of(threading.get_native_id())
     return [] if probe is not None else ["loopwatch: this platform does not tell when a busy machine held a test up"]
