@@ -18,7 +18,7 @@ __all__ = ["Teller"]
 
 SLOWEST = 10
 VERDICTS = (
-    (BLOCKED, "failed a test"),
+    (BLOCKED, "not allowed"),
     (KNOWN, "known by the baseline"),
     (ALLOWED, "allowed"),
     (MACHINE, "the machine's, the collector's or another thread's doing"),

@@ -18,6 +18,8 @@ def version() -> str | None:
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as version_of
 
+    if sys.modules.get("blockbuster", ...) is None:  # forbidden here
+        return None
     try:
         return version_of("blockbuster")
     except PackageNotFoundError:
