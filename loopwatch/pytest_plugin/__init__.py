@@ -69,7 +69,10 @@ def loopwatch(request: pytest.FixtureRequest) -> Iterator["Loopwatch"]:
     """What this test has blocked so far, and windows in which blocking counts or does not."""
     from loopwatch.pytest_plugin.fixture import Loopwatch
 
-    gate: Gate = request.config.pluginmanager.getplugin(GATE)
-    given = Loopwatch(gate.run_of(request.node))
+    gate: Gate | None = request.config.pluginmanager.getplugin(GATE)
+    run = None if gate is None else gate.run_of(request.node)
+    if run is None or run.demand is None:
+        pytest.fail("the fixture loopwatch must be an argument of the test or of one of its fixtures", pytrace=False)
+    given = Loopwatch(run)
     yield given
     given.close()

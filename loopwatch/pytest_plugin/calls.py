@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from loopwatch.judge.advice import advise
 from loopwatch.pytest_plugin.charging import marked
-from loopwatch.pytest_plugin.facts import ALLOWED, BLOCKED, KNOWN, Block, Demand, Window
+from loopwatch.pytest_plugin.facts import ALLOWED, BLOCKED, KNOWN, Block, Charge, Demand, Window
 from loopwatch.pytest_plugin.strict import Call
 from loopwatch.records import Cause, Origin
 
@@ -28,9 +29,7 @@ def block_of_call(
     call: Call,
     demand: Demand,
     windows: Sequence[Window],
-    test: str,
-    phase: str,
-    fixture: str | None,
+    charge: Charge,
     shown: Callable[[str], str],
     known: Callable[[str], bool],
 ) -> Block:
@@ -41,10 +40,7 @@ def block_of_call(
     origin = _origin(call)
     code, mark = marked(origin.file, origin.line, origin.column, origin.end_line, origin.end_column)
     return Block(
-        test=test,
-        phase=phase,
-        fixture=fixture,
-        during=None,
+        **asdict(charge),
         verdict=verdict,
         why=why,
         duration_ms=0.0,

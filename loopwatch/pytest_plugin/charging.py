@@ -3,9 +3,10 @@
 import linecache
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
-from loopwatch.pytest_plugin.facts import Block, Ruling, Seen
+from loopwatch.pytest_plugin.facts import Block, Charge, Ruling, Seen
 from loopwatch.records import Cause, Frame, Origin, RequestInfo, Stall
 
 __all__ = ["block_of", "marked", "shown_in"]
@@ -24,25 +25,14 @@ RUNNERS = (
 """Modules between pytest and the user's code: they tell nothing."""
 
 
-def block_of(
-    seen: Seen,
-    ruling: Ruling,
-    test: str,
-    phase: str,
-    fixture: str | None,
-    during: str | None,
-    shown: Callable[[str], str],
-) -> Block:
+def block_of(seen: Seen, ruling: Ruling, charge: Charge, shown: Callable[[str], str]) -> Block:
     """Put together what is told of a stall. `shown` makes paths short."""
     stall, origin = seen.stall, _origin(seen.stall)
     code, mark = (
         marked(origin.file, origin.line, origin.column, origin.end_line, origin.end_column) if origin else (None, None)
     )
     return Block(
-        test=test,
-        phase=phase,
-        fixture=fixture,
-        during=during,
+        **asdict(charge),
         verdict=ruling.verdict,
         why=ruling.why,
         duration_ms=round(stall.duration_ms, 1),

@@ -5,7 +5,7 @@ from typing import Any
 
 from loopwatch.records import Stall
 
-__all__ = ["BLOCKED", "Block", "Demand", "Ruling", "Seen", "Window", "block_from"]
+__all__ = ["BLOCKED", "Block", "Charge", "Demand", "Ruling", "Seen", "Window", "block_from"]
 
 BLOCKED, KNOWN, ALLOWED, MACHINE = "blocked", "known", "allowed", "machine"
 """Verdicts on one block: it fails the test; the baseline knows it; somebody allowed it; the machine, the collector or another
@@ -56,6 +56,20 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Charge:
+    """Whose block it is."""
+
+    test: str
+    """Node id."""
+    phase: str
+    """"setup", "call" or "teardown" of that test."""
+    fixture: str | None = None
+    """Which fixture, or what else besides the test itself, was at work."""
+    during: str | None = None
+    """Node id of the test that ran meanwhile, where that is another one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ruling:
     """What was decided about one stall."""
 
@@ -74,13 +88,10 @@ class Block:
     """One block as it is told: plain values only, since pytest-xdist sends it from process to process and JSON keeps it."""
 
     test: str
-    """Node id of the test that is charged."""
+    """As in `Charge`, like the three below."""
     phase: str
-    """"setup", "call" or "teardown" of that test."""
     fixture: str | None
-    """The fixture that was being set up or torn down, with its scope; None: none was."""
     during: str | None
-    """Node id of the test that ran meanwhile, where that is another one; "" after the last test; None: the test itself."""
     verdict: str
     why: str | None
     duration_ms: float

@@ -45,11 +45,9 @@ def _paragraph(block: Block) -> list[str]:
 
 
 def _when(block: Block) -> str:
-    what = f"In {block.fixture}" if block.fixture is not None else f"In the test's {block.phase}"
-    if block.during is None:
-        return what
-    meanwhile = f"while {block.during} ran" if block.during else "after the last test"
-    return f"In a task that this test left behind, {meanwhile}" if block.phase == "call" else f"{what}, {meanwhile}"
+    if block.during is not None:
+        return f"In a task that this test left behind, while {block.during} ran"
+    return f"In {block.fixture}" if block.fixture is not None else f"In the test's {block.phase}"
 
 
 def _what_happened(block: Block) -> str:

@@ -143,9 +143,8 @@ class Gate:
         """Run one phase and collect what blocked in it, whether or not it raises."""
         if run.demand is None:
             return (yield)
-        phase = self._timeline.begin(run.nodeid, name)
+        phase = run.phase = self._timeline.begin(run.nodeid, name)
         before = loops_ran()
-        run.phase = name
         try:
             return (yield)
         finally:
@@ -157,18 +156,13 @@ class Gate:
     # ── what blocked ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _charge(self, seen: Seen, running: Run) -> None:
-        """Find whose block it is: of the test whose task it was, else of the one that ran when it began."""
-        phase = self._timeline.phase_at(seen.start_ns)
-        began_in, name = (running.nodeid, running.phase) if phase is None else (phase.test, phase.name)
-        left_by = self._late_tasks.owner(seen.task_id)
-        owner, during = (began_in, None) if left_by in {None, began_in} else (left_by or "", began_in)
-        run = self._runs.get(owner, running)
+        """Find whose block it is, decide about it, and keep it for the report that comes next."""
+        charge = self._timeline.charge(seen.start_ns, self._late_tasks.owner(seen.task_id), running.phase)
+        run = self._runs.get(charge.test, running)
         if run.demand is None:
             return
-        name = name if during is None else "call"
-        fixture = self._timeline.fixture_at(seen.start_ns) if name != "call" else None
         ruling = rule(seen, run.demand, run.windows, self._baseline.knows)
-        block = block_of(seen, ruling, run.nodeid, name, fixture, during, self._shown)
+        block = block_of(seen, ruling, charge, self._shown)
         if run is running:
             run.add(block, seen)
         elif block.verdict == BLOCKED and run.demand.gates:
@@ -179,9 +173,12 @@ class Gate:
         if run.demand is None or not run.demand.strict:
             return
         for call in self._strictness.take():
-            fixture = self._timeline.fixture_at(call.at_ns) if run.phase != "call" else None
-            known = self._baseline.has
-            run.add(block_of_call(call, run.demand, run.windows, run.nodeid, run.phase, fixture, self._shown, known))
+            charge = self._timeline.charge(call.at_ns, None, run.phase)
+            run.add(block_of_call(call, run.demand, run.windows, charge, self._shown, self._baseline.has))
+
+    def pytest_sessionfinish(self) -> None:
+        """The session may have been cut short."""
+        self._aim(None)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Hook:

@@ -10,6 +10,7 @@ from loopwatch.pytest_plugin.facts import ALLOWED, BLOCKED, Block, Demand, Seen,
 from loopwatch.pytest_plugin.failure import failure_text
 from loopwatch.pytest_plugin.recorder import Recorder
 from loopwatch.pytest_plugin.ruling import IN_WINDOW
+from loopwatch.pytest_plugin.timeline import Phase
 
 __all__ = ["DEBUGGER", "Blocked", "Run"]
 
@@ -55,7 +56,7 @@ class Run:
 
     def restart(self) -> None:
         """It begins, or begins anew (pytest-rerunfailures)."""
-        self.phase = "setup"
+        self.phase = Phase(self.nodeid, "setup", time.monotonic_ns())
         self.windows: list[Window] = []
         self.seen: list[Seen] = []
         self.fresh: list[Block] = []

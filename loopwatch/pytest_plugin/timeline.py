@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopwatch.clocks import time
+from loopwatch.pytest_plugin.facts import Charge
 
 __all__ = ["LateTasks", "Phase", "Timeline"]
 
 REMEMBERED = 256
 """Phases: a block that takes longer than eighty tests is charged to the one that runs when it is seen."""
+LEFT_BEHIND = "a task that the test left behind"
 
 
 @dataclass(slots=True)
@@ -58,6 +60,21 @@ class Timeline:
         """The innermost fixture that was at work then."""
         found = [(end - start, what) for start, end, what in self._fixtures if start <= at_ns <= end]
         return min(found)[1] if found else None
+
+    def charge(self, at_ns: int, left_by: str | None, running: Phase) -> Charge:
+        """Whose a block is that began then: of the test whose call had begun the task, else of the one that ran.
+
+        Args:
+            at_ns: When it began.
+            left_by: The test whose call had begun the task that blocked; None: none that is known.
+            running: The phase that runs.
+        """
+        phase = self.phase_at(at_ns) or running
+        if left_by is not None and left_by != phase.test:
+            return Charge(left_by, "call", during=phase.test)
+        if phase.name == "call":
+            return Charge(phase.test, phase.name)
+        return Charge(phase.test, phase.name, self.fixture_at(at_ns) if left_by is None else LEFT_BEHIND)
 
     def phase_at(self, at_ns: int) -> Phase | None:
         """The phase in which that moment lies, or the last before it: between two phases pytest itself runs."""

@@ -78,8 +78,14 @@ SOURCE = """
 GUILTY = {"test_open", "test_resolve", "test_process", "test_database", "test_deep", "test_fixture"}
 
 
-def test_by_audit_events(sessions, monkeypatch):
+@pytest.mark.parametrize("blockbuster", [False, True])
+def test_by_audit_events(sessions, blockbuster):
     """Calls of which Python tells are found on a loop's thread, by the user's line, and nowhere else."""
+    if blockbuster:
+        require("blockbuster")
+    else:
+        sessions.pytester.makeconftest("import sys\nsys.modules['blockbuster'] = None\n")
+
     session = sessions.gate(SOURCE, "--loopwatch-strict", "--loopwatch-max-ms=5000", "-W", "ignore")
 
     blocked = {test for test, verdict in session.verdicts().items() if verdict == "blocked"}
