@@ -142,5 +142,7 @@ class Block:
 def block_from(plain: dict[str, Any]) -> Block:
     """The block that `plain()` gave, also after a way through JSON."""
     known = {field.name for field in fields(Block)}
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key in known}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key in known
+    }
     return Block(**values)

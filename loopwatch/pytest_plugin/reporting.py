@@ -29,7 +29,7 @@ def attach(run: Run, report: pytest.TestReport, call: pytest.CallInfo[None]) -> 
     _add_properties(run, report, fresh)
     told = {"failed": failed, "blocks": [block.plain() for block in fresh], "unmeasured": run.unmeasured}
     if report.when == "call" or failed or fresh:
-        report.loopwatch = told
+        report.loopwatch = told  # type: ignore[attr-defined]  # a report keeps what plugins add
 
 
 def _represented(run: Run, failing: list[Block]) -> Any:
@@ -44,7 +44,7 @@ def _add_properties(run: Run, report: pytest.TestReport, fresh: list[Block]) -> 
     """For JUnit's XML, which takes them from the report on the teardown."""
     item = run.item
     if fresh and run.longest is not None:
-        ours = [
+        ours: list[tuple[str, object]] = [
             ("loopwatch_verdict", run.longest.verdict),
             ("loopwatch_ms", f"{run.longest.counted_ms:.1f}"),
             ("loopwatch_cause", run.longest.cause),

@@ -15,7 +15,7 @@ from loopwatch.pytest_plugin.timeline import Phase
 __all__ = ["DEBUGGER", "Blocked", "Run"]
 
 
-class Blocked(pytest.fail.Exception):
+class Blocked(pytest.fail.Exception):  # type: ignore[name-defined, misc]  # an attribute that holds a class
     """A test blocked the event loop. Its text is the whole report."""
 
     __module__ = "builtins"  # as pytest's own `Failed`: the short summary shows the bare name

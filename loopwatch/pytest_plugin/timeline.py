@@ -120,7 +120,7 @@ def _tasks() -> Iterator[Any]:
     `_scheduled_tasks` (Lib/asyncio/tasks.py).
     """
     tasks = asyncio.tasks
-    every = getattr(tasks, "_scheduled_tasks", None) or getattr(tasks, "_all_tasks", ())
+    every: Any = getattr(tasks, "_scheduled_tasks", None) or getattr(tasks, "_all_tasks", ())
     for _ in range(100):  # another thread's loop may add one meanwhile: as `asyncio.all_tasks` does
         try:
             found = list(every)
