@@ -47,7 +47,10 @@ def capture_stalls(ongoing: list[Stall] | None = None, **settings: Any) -> Itera
 
 @contextmanager
 def assert_no_blocking(max_ms: float = 50.0, **settings: Any) -> Iterator[None]:
-    """Fail if a loop is held for too long within the block: `with assert_no_blocking(50): asyncio.run(main())`.
+    """Fail if a loop is held for too long within the block.
+
+    >>> with assert_no_blocking(50):
+    ...     pass  # asyncio.run(main())
 
     Time that the machine, the collector or another thread took does not count. Within a coroutine the turn under way is cut off at
     the end of the block and counts; not so where somebody else watches, too: then await something before the block ends.
