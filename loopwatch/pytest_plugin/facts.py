@@ -37,6 +37,8 @@ class Seen:
     stall: Stall
     start_ns: int
     end_ns: int
+    own_ms: float
+    """As the gate counts it: see `loopwatch.pytest_plugin.own`."""
     gc_ms: float = 0.0
     """How much of it the garbage collector took."""
     task_id: int | None = None

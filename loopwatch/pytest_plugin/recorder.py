@@ -15,6 +15,7 @@ from loopwatch.judge import RULES, judge
 from loopwatch.judge.weights import weigh
 from loopwatch.observations import Observation
 from loopwatch.pytest_plugin.facts import Seen
+from loopwatch.pytest_plugin.own import own_ns
 from loopwatch.settings import Settings
 
 __all__ = ["Recorder"]
@@ -115,6 +116,7 @@ def _seen(observation: Observation, settings: Settings) -> Seen:
         stall=judge(observation, settings.threshold_ms, settings.app_packages, RULES),
         start_ns=observation.start_ns,
         end_ns=observation.end_ns,
+        own_ms=own_ns(observation) / 1e6,
         gc_ms=weigh(observation).gc_ns / 1e6,
         task_id=tasks.most_common(1)[0][0] if tasks else None,
     )

@@ -49,7 +49,7 @@ def own_ms(seen: Seen, demand: Demand) -> float:
     """The stall's own time: with the collector's pauses where they were asked for, or where the code itself called for one."""
     stall = seen.stall
     called = stall.cause is Cause.GC and stall.origin is not None
-    return min(stall.duration_ms, stall.own_ms + seen.gc_ms) if demand.count_gc or called else stall.own_ms
+    return min(stall.duration_ms, seen.own_ms + seen.gc_ms) if demand.count_gc or called else seen.own_ms
 
 
 def _counted_ms(seen: Seen, demand: Demand, windows: Sequence[Window]) -> float:

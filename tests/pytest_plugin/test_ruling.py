@@ -11,7 +11,7 @@ from loopwatch.records import Cause
 def seen(duration_ms=150, own_ms=None, **fields):
     own = duration_ms if own_ms is None else own_ms
     gc_ms = fields.pop("gc_ms", 0.0)
-    return Seen(stall(duration_ms, own_ms=float(own), **fields), 0, int(duration_ms * 1e6), gc_ms)
+    return Seen(stall(duration_ms, own_ms=float(own), **fields), 0, int(duration_ms * 1e6), float(own), gc_ms)
 
 
 def ruled(one, *windows, known=False, **demands):
