@@ -74,7 +74,7 @@ def _tells_phases(session):
 def _tells_the_code(session):
     session.result.stdout.fnmatch_lines(
         [
-            "In the test's call: the event loop was held for 15? ms; the limit is 50 ms, from the default",
+            "In the test's call: the event loop was held for * ms*; the limit is 50 ms, from the default",
             "  test_it.py:14: in test_call",
             "    total = len(str(time.sleep(0.15)))",
             "                    ^^^^^^^^^^^^^^^^",
@@ -91,7 +91,7 @@ def _tells_the_code(session):
 def _tells_own_failure(session):
     session.result.stdout.fnmatch_lines(["FAILED test_it.py::test_own_failure - *assert 1 == 2*"])
     session.result.stdout.fnmatch_lines(
-        ["*- it also blocked the event loop -*", "14? ms in time.sleep(0.14) at test_it.py:20*"]
+        ["*- it also blocked the event loop -*", "1?? ms in time.sleep(0.14) at test_it.py:20*"]
     )
 
 
@@ -154,5 +154,5 @@ def test_many_blocks(sessions):
 
     assert len(session.blocks("test_it")) == 7
     session.result.stdout.fnmatch_lines(
-        ["*, the longest of 7 blocks (limit 50 ms)", "... and 2 more, none longer than 1?? ms"]
+        ["*, the longest of 7 blocks (limit 50 ms)", "... and 2 more, none longer than * ms"]
     )
