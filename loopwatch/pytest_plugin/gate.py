@@ -115,11 +115,11 @@ class Gate:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Hook:
         run = self.run_of(item)
-        if run.problem is not None:
-            pytest.fail(run.problem, pytrace=False)
         run.restart()
         result = yield from self._phase(run, "setup")
         self._late_tasks.fixtures_are_up()
+        if run.problem is not None:
+            pytest.fail(run.problem, pytrace=False)
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -159,7 +159,7 @@ class _Look:
     def ini(self, name: str) -> Any:
         try:
             return self.config.getini(name)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, pytest.UsageError) as error:
             if name not in [one for one, _, _ in INI]:  # --loopwatch-update-baseline has no ini option
                 return None
             raise pytest.UsageError(f"invalid {name} in {self.config.inipath}: {error}") from None

@@ -33,7 +33,7 @@ def test_xdist(sessions):
 
     split(session)
     session.result.stdout.fnmatch_lines(["*time.sleep(0.12)*", "*= loopwatch =*", "4 blocks: 4 not allowed"])
-    session.result.stdout.fnmatch_lines(["BLOCKED test_it.py::test_guilty* - Blocked: 1?? ms in time.sleep(0.12)*"])
+    session.result.stdout.fnmatch_lines(["BLOCKED test_it.py::test_guilty* - Blocked: * ms in time.sleep(0.12)*"])
 
 
 def test_xdist_with_markers_only(sessions):
@@ -64,7 +64,7 @@ def test_coverage(sessions):
 
 def test_random_order(sessions):
     """pytest-randomly: any order, the same verdicts."""
-    split(sessions.gate(PAIR, "-p", "randomly", plugins=("asyncio", "randomly")))
+    split(sessions.gate(PAIR, plugins=("asyncio", "randomly")))
 
 
 FROZEN = """

@@ -36,7 +36,7 @@ def test_switch(sessions):
         ["loopwatch: a test fails that holds an event loop for 50 ms or longer (from the default)"]
     )
     session.result.stdout.fnmatch_lines(
-        ["BLOCKED test_it.py::test_sleeper - Blocked: 1?? ms in time.sleep(0.15) at test_it.py:4*"]
+        ["BLOCKED test_it.py::test_sleeper - Blocked: * ms in time.sleep(0.15) at *"]
     )
 
 

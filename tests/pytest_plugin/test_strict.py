@@ -96,7 +96,7 @@ def test_by_audit_events(sessions, blockbuster):
     assert session.blocks("test_allowed", "allowed")[0]["why"] == "reads its own source"
     session.result.stdout.fnmatch_lines(["loopwatch: *; strict: sees files opened, *"])
     session.result.stdout.fnmatch_lines(
-        ["blocking call open at test_it.py:6* (strict)", "*HERE.read_text()", "*^^^^^^^^^^^^^^^^"]
+        ["blocking call HERE.read_text() at test_it.py:6 (strict)", "*HERE.read_text()", "*^^^^^^^^^^^^^^^^"]
     )
 
 

@@ -27,7 +27,7 @@ class Strictness:
 
     def __init__(self, allow: tuple[str, ...]) -> None:
         self._allow = frozenset(allow)
-        self._calls: dict[tuple[str, int, str], Call] = {}
+        self._calls: dict[tuple[str, int], Call] = {}
         self._reals = blockbuster.Reals(self._note)
         self._noting = threading.local()
 

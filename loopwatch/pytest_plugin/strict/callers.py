@@ -38,9 +38,9 @@ class Call:
     """Of `loopwatch.allow`, where it covers the call."""
 
     @property
-    def key(self) -> tuple[str, int, str]:
-        """What makes two calls one."""
-        return self.code.co_filename, self.line, self.what.rpartition(".")[2]
+    def key(self) -> tuple[str, int]:
+        """What makes two calls one: opening and reading a file in one expression is one finding."""
+        return self.code.co_filename, self.line
 
     @property
     def position(self) -> tuple[int | None, int | None, int | None, int | None]:
@@ -72,7 +72,8 @@ def caller_of(frame: FrameType | None, what: str, allow: frozenset[str]) -> Call
             return None
         if found is None and kind_of_code(code, module) == "app":
             found = frame
-        stack.append(f"{code.co_filename}:{frame.f_lineno} {code.co_qualname}")
+        if not module.startswith("blockbuster"):
+            stack.append(f"{code.co_filename}:{frame.f_lineno} {code.co_qualname}")
         frame = frame.f_back
     if found is None:
         return None
