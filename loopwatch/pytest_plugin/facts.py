@@ -39,6 +39,8 @@ class Seen:
     end_ns: int
     own_ms: float
     """As the gate counts it: see `loopwatch.pytest_plugin.own`."""
+    blind: bool = False
+    """Whether nobody could look while it lasted: then it neither fails nor passes a test."""
     gc_ms: float = 0.0
     """How much of it the garbage collector took."""
     task_id: int | None = None

@@ -19,7 +19,7 @@ from loopwatch.pytest_plugin.late import tell
 from loopwatch.pytest_plugin.options import Options
 from loopwatch.pytest_plugin.recorder import Recorder
 from loopwatch.pytest_plugin.reporting import attach
-from loopwatch.pytest_plugin.ruling import rule
+from loopwatch.pytest_plugin.ruling import BLIND, rule
 from loopwatch.pytest_plugin.run import DEBUGGER, Run
 from loopwatch.pytest_plugin.strict import Strictness
 from loopwatch.pytest_plugin.timeline import LateTasks, Timeline
@@ -162,6 +162,7 @@ class Gate:
         if run.demand is None:
             return
         ruling = rule(seen, run.demand, run.windows, self._baseline.knows)
+        run.note_unmeasured(BLIND if ruling.why == BLIND else None)
         block = block_of(seen, ruling, charge, self._shown)
         if run is running:
             run.add(block, seen)

@@ -3,20 +3,20 @@
 The judge says what was likeliest, and that may be wrong by half where samples are few. Here each part that is taken off is an upper
 bound, and what the thread computed is a lower one:
 
-- the kernel counts a wait for a core when it is over, so samples taken meanwhile do not show it; the clocks read around the stall do,
-  and may show waits outside of it;
+- the kernel counts a wait for a core when it is over, so samples taken meanwhile do not show it; the clocks read around the
+  stall do, and may show waits outside of it;
 - samples that find the thread in a system call other than a futex stand where no wait for a core is under way: between them the count
   is exact;
-- who waits for the GIL asks anew every switch interval, and so is given a core that often; who waits for anything else is given one
-  when it is over.
+- who waits for the GIL asks anew every switch interval, and so is given a core that often; who waits for anything else is
+  given one when it is over.
 """
 
-from loopwatch.judge.names import named_cause
-from loopwatch.judge.weights import weigh
+from loopwatch.judge.names import named_cause, starts_thread
+from loopwatch.judge.weights import parts_of, weigh
 from loopwatch.observations import Observation, Sample, Vitals
 from loopwatch.records import Cause
 
-__all__ = ["own_ns"]
+__all__ = ["blind", "own_ns"]
 
 TELLS_NOTHING = frozenset({"running", "futex", "fault", "other"})
 """System calls in which a thread may be waiting for a core, or for the GIL."""
@@ -30,7 +30,7 @@ def own_ns(observation: Observation) -> int:
     there_ns = observation.duration_ns - min(observation.duration_ns, observation.stopped_ns)
     could_run_ns = max(0, there_ns - _core_wait_ns(observation, vitals.runqueue_ns))
     idle_ns = max(0, could_run_ns - min(weights.cpu_ns or 0, vitals.cpu_ns))
-    kept_ns = max(weights.gil_ns, min(idle_ns, _asked_ns(observation, vitals)))
+    kept_ns = max(weights.gil_ns, min(idle_ns, _asked_ns(observation, vitals) + _starting_ns(observation)))
     own = min(there_ns, max(could_run_ns - kept_ns, _computed_ns(observation, vitals, vitals.cpu_ns)))
     return int(own * (1 - min(1.0, weights.gc_ns / max(1, observation.duration_ns))))
 
@@ -63,6 +63,25 @@ def _asked_ns(observation: Observation, vitals: Vitals) -> int:
     if any(_in_a_wait(sample) or named_cause(sample) is Cause.LOCK for sample in observation.samples):
         return 0
     return vitals.slices * observation.switch_interval_ns
+
+
+def _starting_ns(observation: Observation) -> int:
+    """How long it waited for a thread that it had started to run for the first time: no code's doing, a core's."""
+    return sum(part.wall_ns for part in parts_of(observation) if starts_thread(part.sample))
+
+
+def blind(observation: Observation) -> bool:
+    """Whether there was nobody to look: no sample, since the machine kept loopwatch's own thread from running, too.
+
+    Who held the loop is then not known, nor whether anybody did.
+    """
+    vitals = observation.vitals
+    if observation.samples or vitals is None or vitals.watchdog_runqueue_ns is None:
+        return False
+    return vitals.watchdog_runqueue_ns >= HALF * max(0, observation.duration_ns - observation.threshold_ns // 4)
+
+
+HALF = 0.5
 
 
 def _in_a_wait(sample: Sample) -> bool:

@@ -15,7 +15,8 @@ from loopwatch.judge import RULES, judge
 from loopwatch.judge.weights import weigh
 from loopwatch.observations import Observation
 from loopwatch.pytest_plugin.facts import Seen
-from loopwatch.pytest_plugin.own import own_ns
+from loopwatch.pytest_plugin.own import blind, own_ns
+from loopwatch.records import Cause
 from loopwatch.settings import Settings
 
 __all__ = ["Recorder"]
@@ -112,11 +113,13 @@ class _Subscriber:
 
 def _seen(observation: Observation, settings: Settings) -> Seen:
     tasks = Counter(sample.task_id for sample in observation.samples)
+    stall = judge(observation, settings.threshold_ms, settings.app_packages, RULES)
     return Seen(
-        stall=judge(observation, settings.threshold_ms, settings.app_packages, RULES),
+        stall=stall,
         start_ns=observation.start_ns,
         end_ns=observation.end_ns,
         own_ms=own_ns(observation) / 1e6,
+        blind=stall.cause is Cause.UNKNOWN and blind(observation),
         gc_ms=weigh(observation).gc_ns / 1e6,
         task_id=tasks.most_common(1)[0][0] if tasks else None,
     )

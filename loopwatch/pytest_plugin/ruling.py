@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from loopwatch.pytest_plugin.facts import ALLOWED, BLOCKED, KNOWN, MACHINE, Demand, Ruling, Seen, Window
 from loopwatch.records import Cause, Stall
 
-__all__ = ["IN_WINDOW", "rule"]
+__all__ = ["BLIND", "IN_WINDOW", "rule"]
+
+BLIND = "the machine was too busy to look: it ran neither the loop's thread nor loopwatch's"
 
 IN_WINDOW = "assert_no_blocking()"
 """The source of a window's limit."""
@@ -38,6 +40,8 @@ def rule(seen: Seen, demand: Demand, windows: Sequence[Window], known: Callable[
         return ruling(ALLOWED, stall.allowed)
     if own_ms(seen, demand) < limit_ms or stall.cause is Cause.SUSPENDED:
         return ruling(MACHINE, TOOK.get(stall.cause, "the machine, the collector or other threads took most of it"))
+    if seen.blind:
+        return ruling(MACHINE, BLIND)
     if counted_ms < limit_ms:
         return ruling(ALLOWED, "it lies outside of what the test says counts")
     if demand.allow is not None and (demand.up_to_ms is None or counted_ms - demand.up_to_ms < limit_ms):

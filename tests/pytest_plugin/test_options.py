@@ -35,9 +35,7 @@ def test_switch(sessions):
     session.result.stdout.fnmatch_lines(
         ["loopwatch: a test fails that holds an event loop for 50 ms or longer (from the default)"]
     )
-    session.result.stdout.fnmatch_lines(
-        ["BLOCKED test_it.py::test_sleeper - Blocked: * ms in time.sleep(0.15) at *"]
-    )
+    session.result.stdout.fnmatch_lines(["BLOCKED test_it.py::test_sleeper - Blocked: * ms in time.sleep(0.15) at *"])
 
 
 def test_ini_switch(sessions):

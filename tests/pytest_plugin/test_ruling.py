@@ -1,5 +1,7 @@
 """What one stall means for a test, on facts made by hand."""
 
+from dataclasses import replace
+
 import pytest
 from facts import origin, stall
 
@@ -11,7 +13,7 @@ from loopwatch.records import Cause
 def seen(duration_ms=150, own_ms=None, **fields):
     own = duration_ms if own_ms is None else own_ms
     gc_ms = fields.pop("gc_ms", 0.0)
-    return Seen(stall(duration_ms, own_ms=float(own), **fields), 0, int(duration_ms * 1e6), float(own), gc_ms)
+    return Seen(stall(duration_ms, own_ms=float(own), **fields), 0, int(duration_ms * 1e6), float(own), gc_ms=gc_ms)
 
 
 def ruled(one, *windows, known=False, **demands):
@@ -35,6 +37,11 @@ def test_own_time_counts(cause):
 def test_what_others_took_does_not(cause):
     """A long stall of which others took so much that the rest is under the limit is the machine's."""
     assert ruled(seen(500, own_ms=49, cause=cause, origin=None)).verdict == "machine"
+
+
+def test_nobody_looked():
+    """What nobody could look at fails nothing."""
+    assert ruled(replace(seen(100, cause=Cause.UNKNOWN), blind=True)).verdict == "machine"
 
 
 def test_a_stopped_process():
