@@ -5,8 +5,8 @@ bound, and what the thread computed is a lower one:
 
 - the kernel counts a wait for a core when it is over, so samples taken meanwhile do not show it; the clocks read around the
   stall do, and may show waits outside of it;
-- samples that find the thread in a system call other than a futex stand where no wait for a core is under way: between them the count
-  is exact;
+- samples that find the thread in a system call other than a futex stand where no wait for a core is under way: between them
+  the count is exact;
 - who waits for the GIL asks anew every switch interval, and so is given a core that often; who waits for anything else is
   given one when it is over.
 """
