@@ -102,7 +102,7 @@ class LateTasks:
 
     def fixtures_are_up(self) -> None:
         """All tasks that there are now belong to no test's call. An `id` whose task has gone may be used again."""
-        self._owners = {key: value for key, value in self._owners.items() if value[0]() is not None}
+        self._owners = {key: value for key, value in self._owners.items() if _lives(value[0]())}
         self._known.update(_tasks())
 
     def call_is_over(self, test: str) -> None:
@@ -111,6 +111,10 @@ class LateTasks:
             if task not in self._known:
                 self._known.add(task)
                 self._owners[id(task)] = (weakref.ref(task), test)
+
+
+def _lives(task: Any) -> bool:
+    return task is not None and not task.done()
 
 
 def _tasks() -> Iterator[Any]:
