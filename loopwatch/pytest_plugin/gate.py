@@ -52,6 +52,7 @@ class Gate:
         self._timeline = Timeline()
         self._late_tasks = LateTasks()
         self._runs: dict[str, Run] = {}
+        self._began_ns = time.monotonic_ns()
         self._late: list[tuple[Run, Block]] = []
         self._strictness = Strictness(options.allow)
         self._strict = False
@@ -160,6 +161,9 @@ class Gate:
         charge = self._timeline.charge(seen.start_ns, self._late_tasks.owner(seen.task_id), running.phase)
         run = self._runs.get(charge.test, running)
         if run.demand is None:
+            return
+        if not self._began_ns <= seen.start_ns <= seen.end_ns <= time.monotonic_ns():
+            run.note_unmeasured("the monotonic clock itself was set to another time")
             return
         ruling = rule(seen, run.demand, run.windows, self._baseline.knows)
         run.note_unmeasured(BLIND if ruling.why == BLIND else None)

@@ -14,15 +14,17 @@ def test_edges(sessions):
             loop = asyncio.get_running_loop()
             loop.call_soon(time.sleep, 0.12)
 
-        async def test_cancelled():
+        def test_cancelled():
             async def stubborn():
                 try:
                     await asyncio.sleep(60)
                 except asyncio.CancelledError:
                     time.sleep(0.12)
                     raise
-            asyncio.get_running_loop().keep = asyncio.create_task(stubborn())
-            await asyncio.sleep(0)
+            async def main():
+                asyncio.get_running_loop().keep = asyncio.create_task(stubborn())
+                await asyncio.sleep(0)
+            asyncio.run(main())
 
         async def test_innocent():
             await asyncio.sleep(0.01)

@@ -1,5 +1,8 @@
 """Every loop that runs during a test is watched, however it was started."""
 
+import importlib
+import inspect
+
 import pytest
 
 from .sessions import require
@@ -49,7 +52,9 @@ def test_asyncio_wider_loops(sessions, scope):
 
 def test_asyncio_loop_factories(sessions):
     """Each test on both loops, by `pytest_asyncio_loop_factories`."""
-    require("uvloop")
+    require("uvloop", "asyncio")
+    if "pytest_asyncio_loop_factories" not in inspect.getsource(importlib.import_module("pytest_asyncio.plugin")):
+        pytest.skip("this pytest-asyncio has no loop factories")
     sessions.pytester.makeconftest(
         """
         import asyncio, uvloop
