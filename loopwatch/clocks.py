@@ -2,13 +2,28 @@
 
 Durations come from the monotonic clock in integer nanoseconds. It stands still while the machine sleeps
 (CLOCK_MONOTONIC, clock_gettime(2)), so a suspended laptop does not look like a stall.
+
+Whoever measures takes `time` from here: a test that freezes the program's time (freezegun, or a patch of `time.monotonic`) must
+not freeze loopwatch's.
 """
 
-import time
+import time as _time
 from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["Clock", "SystemClock"]
+__all__ = ["Clock", "SystemClock", "time"]
+
+
+class time:  # noqa: N801 - it stands where module `time` would
+    """What loopwatch uses of module `time`, as it was when loopwatch was imported.
+
+    In a class, since freezegun 1.5 replaces the functions wherever a module has them as an attribute of its own.
+    """
+
+    monotonic = staticmethod(_time.monotonic)
+    monotonic_ns = staticmethod(_time.monotonic_ns)
+    sleep = staticmethod(_time.sleep)
+    time = staticmethod(_time.time)
 
 
 class Clock(Protocol):

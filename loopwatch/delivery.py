@@ -5,13 +5,13 @@ Nothing here runs on a loop's thread.
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from loopwatch.attach import LOOP_CODES
+from loopwatch.clocks import time
 from loopwatch.observations import Observation
 from loopwatch.probes.code import Resolver, frame_at
 from loopwatch.probes.stacks import Capture

@@ -12,11 +12,10 @@ import os
 import secrets
 import sys
 import threading
-import time
 from typing import Any, Protocol
 
 from loopwatch.attach import Attachment
-from loopwatch.clocks import SystemClock
+from loopwatch.clocks import SystemClock, time
 from loopwatch.delivery import Delivery
 from loopwatch.loops import Loops
 from loopwatch.observations import Observation

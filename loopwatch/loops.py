@@ -8,12 +8,12 @@ import asyncio
 import contextlib
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from loopwatch.attach import LOOP_CODES, running_loops
+from loopwatch.clocks import time
 from loopwatch.heartbeats import heartbeat_for
 from loopwatch.probes.threads import ThreadProbe
 from loopwatch.records import LoopInfo

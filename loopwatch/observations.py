@@ -116,6 +116,8 @@ class Vitals:
     """CPU time of the loop thread."""
     runqueue_ns: int | None = None
     """Time for which that thread was ready but the machine did not run it."""
+    slices: int | None = None
+    """How often that thread was given a core: while it asks for the GIL, once every switch interval."""
     other_cpu_ns: int | None = None
     """CPU time of all other threads of the process."""
     major_faults: int | None = None

@@ -3,11 +3,11 @@
 So a sink that hangs delays nobody, and one that raises is switched off and said once.
 """
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
+from loopwatch.clocks import time
 from loopwatch.delivery import Queue, say
 from loopwatch.records import Stall
 from loopwatch.sinks import Sink, describe_sink

@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from loopwatch.observations import Reading, Turn
-from loopwatch.records import LoopInfo, Stall
+from loopwatch.records import Cause, LoopInfo, Stall
 from loopwatch.watch import watching
 
-__all__ = ["FakeClock", "FakeHeartbeat", "capture_stalls"]
+__all__ = ["FakeClock", "FakeHeartbeat", "assert_no_blocking", "capture_stalls"]
 
 
 @contextmanager
@@ -43,6 +43,38 @@ def capture_stalls(ongoing: list[Stall] | None = None, **settings: Any) -> Itera
     settings["sinks"] = (collect, *((others,) if isinstance(others, str) or callable(others) else others))
     with watching(**settings):
         yield ended
+
+
+@contextmanager
+def assert_no_blocking(max_ms: float = 50.0, **settings: Any) -> Iterator[None]:
+    """Fail if a loop is held for too long within the block.
+
+    >>> with assert_no_blocking(50):
+    ...     pass  # asyncio.run(main())
+
+    Time that the machine, the collector or another thread took does not count. Within a coroutine the turn under way is cut off at
+    the end of the block and counts; not so where somebody else watches, too: then await something before the block ends.
+
+    Args:
+        max_ms: Milliseconds.
+        settings: As for `loopwatch.enable`.
+
+    Raises:
+        AssertionError: a loop was held for `max_ms` or longer; says by what, for each block.
+    """
+    with capture_stalls(**{"threshold_ms": max_ms, **settings}) as stalls:
+        yield
+    held = [stall for stall in stalls if stall.own_ms >= max_ms and stall.cause is not Cause.SUSPENDED]
+    if held:
+        told = "\n".join(f"  {_told(stall)}" for stall in held)
+        raise AssertionError(f"the event loop was held for {max_ms:g} ms or longer:\n{told}")
+
+
+def _told(stall: Stall) -> str:
+    origin = stall.origin or (stall.shares[0].origin if stall.shares else None)
+    if origin is None:
+        return f"{stall.own_ms:.0f} ms: {stall.cause}, {stall.evidence}"
+    return f"{stall.own_ms:.0f} ms: {origin.file}:{origin.line} {origin.expression or origin.source} ({stall.cause})"
 
 
 class FakeClock:

@@ -15,11 +15,11 @@ that size; and the selector's `__dict__` is never asked for, since that would sl
 
 import math
 import sys
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from loopwatch.clocks import time
 from loopwatch.observations import Reading, Turn
 from loopwatch.records import LoopInfo
 

@@ -17,10 +17,10 @@ Guarantees:
 import ctypes
 import os
 import sys
-import time
 from collections import deque
 from typing import Any
 
+from loopwatch.clocks import time
 from loopwatch.observations import Reading, Turn
 from loopwatch.probes.threads import ThreadProbe
 from loopwatch.records import LoopInfo

@@ -4,10 +4,10 @@ It wakes an idle loop (that is why it is the last choice), and it knows a stall'
 between two beats.
 """
 
-import time
 from collections import deque
 from typing import Any
 
+from loopwatch.clocks import time
 from loopwatch.observations import Reading, Turn
 from loopwatch.records import LoopInfo
 

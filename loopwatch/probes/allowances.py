@@ -6,9 +6,9 @@ entered it, also while that task awaits and others run.
 
 import asyncio
 import threading
-import time
 from collections import deque
 
+from loopwatch.clocks import time
 from loopwatch.observations import Allowance
 
 __all__ = ["Entry", "enter", "leave", "within"]

@@ -6,10 +6,10 @@ will do. The callback must not raise: Python would print it.
 
 import gc
 import threading
-import time
 from collections import deque
 from typing import Any
 
+from loopwatch.clocks import time
 from loopwatch.observations import Collection
 
 __all__ = ["GarbageProbe"]

@@ -135,6 +135,7 @@ def vitals_between(pending: Pending, end: Mark) -> Vitals:
         wall_ns=end.at_ns - base.at_ns,
         cpu_ns=cpu,
         runqueue_ns=_grown(base.runqueue_ns, end.runqueue_ns),
+        slices=_grown(base.slices, end.slices),
         other_cpu_ns=None if cpu is None or process is None else max(0, process - cpu),
         major_faults=_grown(faults[0], faults[-1]) if faults else None,
         throttled_ns=_grown(base.throttled_ns, end.throttled_ns),

@@ -3,10 +3,10 @@
 import _thread
 import contextlib
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
+from loopwatch.clocks import time
 from loopwatch.watchdog.looking import Watchdog
 
 __all__ = ["WatchdogThread"]

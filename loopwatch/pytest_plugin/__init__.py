@@ -1,0 +1,78 @@
+"""The pytest plugin: a test that blocks the event loop for longer than its limit fails.
+
+pytest imports this module in every session of an environment that has loopwatch (entry point `pytest11`). So it only declares
+options, the marker and the fixture; what measures is imported when a session asks for it: by `--loopwatch`, by the ini option,
+by a marker or by the fixture.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loopwatch.pytest_plugin.options import MARKER_HELP, Options, declare, resolve
+
+if TYPE_CHECKING:
+    from loopwatch.pytest_plugin.fixture import Loopwatch
+    from loopwatch.pytest_plugin.gate import Gate
+
+__all__ = ["loopwatch"]
+
+GATE, TELLER = "loopwatch-gate", "loopwatch-teller"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    declare(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER_HELP)
+    options = resolve(config)
+    if _distributes(config):
+        # Tests run in workers. Whether any has the marker is known there alone, so someone listens to their reports.
+        _tell(config, options)
+    elif options.enabled:
+        _switch_on(config, options)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Without the switch, a marker or the fixture asks for the tests that have it."""
+    config = session.config
+    if not (_distributes(config) or config.pluginmanager.hasplugin(GATE)) and any(map(_asks, session.items)):
+        _switch_on(config, resolve(config))
+
+
+def _asks(item: pytest.Item) -> bool:
+    return "loopwatch" in getattr(item, "fixturenames", ()) or item.get_closest_marker("loopwatch") is not None
+
+
+def _distributes(config: pytest.Config) -> bool:
+    """Whether this is the controller of pytest-xdist."""
+    return config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+
+
+def _switch_on(config: pytest.Config, options: Options) -> None:
+    from loopwatch.pytest_plugin.gate import Gate
+
+    config.pluginmanager.register(Gate(config, options), GATE)
+    _tell(config, options)
+
+
+def _tell(config: pytest.Config, options: Options) -> None:
+    from loopwatch.pytest_plugin.teller import Teller
+
+    config.pluginmanager.register(Teller(config, options), TELLER)
+
+
+@pytest.fixture
+def loopwatch(request: pytest.FixtureRequest) -> Iterator["Loopwatch"]:
+    """What this test has blocked so far, and windows in which blocking counts or does not."""
+    from loopwatch.pytest_plugin.fixture import Loopwatch
+
+    gate: Gate | None = request.config.pluginmanager.getplugin(GATE)
+    run = None if gate is None else gate.run_of(request.node)
+    if run is None or run.demand is None:
+        pytest.fail("the fixture loopwatch must be an argument of the test or of one of its fixtures", pytrace=False)
+    given = Loopwatch(run)
+    yield given
+    given.close()
