@@ -128,6 +128,8 @@ class Vitals:
     """Percent of the last ten seconds in which some task of the machine waited for a core; read where this one did."""
     watchdog_late_ns: int = 0
     """The longest that the watchdog was kept from running within the stall."""
+    watchdog_runqueue_ns: int | None = None
+    """Time for which the watchdog was ready but the machine did not run it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from loopwatch.clocks import time
-from loopwatch.delivery import Outlet
 from loopwatch.engine import ENGINE
 from loopwatch.judge import RULES, judge
 from loopwatch.judge.weights import weigh
 from loopwatch.observations import Observation
+from loopwatch.outlets import Outlet
 from loopwatch.pytest_plugin.facts import Seen
 from loopwatch.pytest_plugin.own import blind, own_ns
 from loopwatch.records import Cause

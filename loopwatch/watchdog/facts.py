@@ -50,8 +50,8 @@ class Facts:
         process_ns = self._machine.process_cpu_ns()
         return None not in (process_ns, self._settled_ns) and (process_ns or 0) - (self._settled_ns or 0) < QUIET_NS
 
-    def mark(self, watched: Watched) -> Mark:
-        """The clocks of the loop's thread and the process now. Called on the watchdog's thread, or on the loop's own."""
+    def mark(self, watched: Watched, own: bool = True) -> Mark:
+        """All clocks now; the watchdog's own only on its own thread."""
         cpu_ns, process_ns = watched.probe.cpu_ns(), self._machine.process_cpu_ns()
         schedule = watched.probe.schedule()
         return Mark(
@@ -61,6 +61,7 @@ class Facts:
             slices=schedule.slices if schedule else None,
             process_ns=process_ns,
             throttled_ns=self._machine.throttled_ns(),
+            own_runqueue_ns=self._machine.own_runqueue_ns() if own else None,
         )
 
     def sample(self, watched: Watched, look: Look, stack: Capture) -> Sample:

@@ -207,7 +207,7 @@ class Watchdog:
 
     def mark(self, watched: Watched) -> None:
         """Note the clocks as a run begins: its first turn may be a stall. Called on the loop's thread."""
-        watched.marks.append(self._facts.mark(watched))
+        watched.marks.append(self._facts.mark(watched, own=False))
 
     def _next_look(self) -> int:
         now = self._clock.now_ns()

@@ -16,7 +16,7 @@ __all__ = ["Look", "Mark", "Pending", "Pulse", "Watched", "base_mark", "vitals_b
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The clocks of the loop thread and the process at one moment; None: not known here."""
+    """The clocks of the loop thread, the process and the watchdog at one moment; None: not known here."""
 
     at_ns: int
     cpu_ns: int | None
@@ -24,6 +24,8 @@ class Mark:
     slices: int | None
     process_ns: int | None
     throttled_ns: int | None = None
+    own_runqueue_ns: int | None = None
+    """How long the watchdog had waited for a core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ def vitals_between(pending: Pending, end: Mark) -> Vitals:
         major_faults=_grown(faults[0], faults[-1]) if faults else None,
         throttled_ns=_grown(base.throttled_ns, end.throttled_ns),
         watchdog_late_ns=pending.late_ns,
+        watchdog_runqueue_ns=_grown(base.own_runqueue_ns, end.own_runqueue_ns),
     )
 
 
