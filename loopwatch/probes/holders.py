@@ -84,7 +84,8 @@ class HolderProbe:
 
 def _threads() -> list[tuple[int, str, int]]:
     """Identity, name and kernel id of Python's threads: from `threading`'s own table (CPython 3.11-3.13), without its lock."""
-    known: list[tuple[int, Any]] = list(threading._active.items())[:MAX_THREADS]  # type: ignore[attr-defined]
+    # `copy` is one step: a list of its items allocates, and a collection in the middle of that would let other threads in.
+    known: list[tuple[int, Any]] = list(threading._active.copy().items())[:MAX_THREADS]  # type: ignore[attr-defined]
     fields = [(ident, vars(thread)) for ident, thread in known]
     return [
         (ident, str(own.get("_name")), own["_native_id"]) for ident, own in fields if type(own.get("_native_id")) is int

@@ -82,6 +82,13 @@ class Watchdog:
         Returns:
             When to look next.
         """
+        try:
+            return self._look(due_ns)
+        except Exception as error:  # noqa: BLE001 - the observer never harms the host, nor ends by itself
+            self._report_failure(f"a look at all loops: {error!r}")
+            return self._clock.now_ns() + self.limits.idle_ns
+
+    def _look(self, due_ns: int) -> int:
         if self._all_is_quiet(due_ns):
             return self._next_grid_ns
         seen = self._see(due_ns)

@@ -54,6 +54,23 @@ def test_quiet_looks_are_no_waits(bench):
     assert not bench.watched.pending.samples[-1][0].handed_on
 
 
+def test_probe_that_fails(bench):
+    """Where something fails that belongs to no single loop, that is said, and the looks go on."""
+
+    def fail():
+        raise OSError("no clock")
+
+    bench.runs(100)
+    bench.holders.note = fail
+    bench.blocks(300)
+    del bench.holders.note
+    bench.blocks(300)
+
+    assert bench.failures
+    assert all("no clock" in failure for failure in bench.failures)
+    assert [seen.duration_ns for seen in bench.told][-1:] == [300 * MS]
+
+
 def test_short_turns(bench):
     """Turns under the threshold are not told, and those that are over soon are not even sampled."""
     for _ in range(20):
