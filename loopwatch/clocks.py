@@ -8,6 +8,7 @@ not freeze loopwatch's.
 """
 
 import time as _time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -20,10 +21,10 @@ class time:  # noqa: N801 - it stands where module `time` would
     In a class, since freezegun 1.5 replaces the functions wherever a module has them as an attribute of its own.
     """
 
-    monotonic = staticmethod(_time.monotonic)
-    monotonic_ns = staticmethod(_time.monotonic_ns)
-    sleep = staticmethod(_time.sleep)
-    time = staticmethod(_time.time)
+    monotonic: Callable[[], float] = staticmethod(_time.monotonic)
+    monotonic_ns: Callable[[], int] = staticmethod(_time.monotonic_ns)
+    sleep: Callable[[float], None] = staticmethod(_time.sleep)
+    time: Callable[[], float] = staticmethod(_time.time)
 
 
 class Clock(Protocol):
