@@ -65,7 +65,6 @@ class Engine:
         self.enabling = threading.Lock()
         """Held while the process-wide watch is made or ended. Here, since a fork's child needs a new one."""
         self._ending = False
-        self._pid = os.getpid()
         self.delivery = Delivery(self._receive)
         self._garbage = GarbageProbe()
         self._machine = MachineProbe()

@@ -62,7 +62,7 @@ def _count_endpoint(group: _Group, stall: Stall) -> None:
     request = stall.request
     if request is None:
         return
-    label = " ".join(part for part in (request.method, request.route or request.endpoint) if part)
+    label = request.label
     if label in group.endpoints or len(group.endpoints) < MAX_ENDPOINTS:
         group.endpoints[label] += 1
 

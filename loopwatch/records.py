@@ -81,6 +81,11 @@ class RequestInfo:
     endpoint: str | None
     """Qualified name of the endpoint function, or of the innermost ASGI callable where there is no router."""
 
+    @property
+    def label(self) -> str:
+        """For people: "GET /items/{item_id}"; empty where nothing is known."""
+        return " ".join(part for part in (self.method, self.route or self.endpoint) if part)
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:

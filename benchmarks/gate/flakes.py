@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gate.hogs import hogs
+from benchmarks.accuracy.machine import busy_processes
 from benchmarks.pairs import ROOT
 
 __all__ = ["Tally", "run_suite", "runs_beside_hogs"]
@@ -68,5 +68,5 @@ def _tally(report: dict[str, Any]) -> Tally:
 
 def runs_beside_hogs(per_core: int, rounds: int) -> tuple[Tally, Tally]:
     """Innocent, guilty."""
-    with hogs(per_core):
+    with busy_processes(per_core * (os.cpu_count() or 1)):
         return run_suite("innocent", rounds), run_suite("guilty", rounds)

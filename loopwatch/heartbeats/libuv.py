@@ -123,14 +123,19 @@ class LibuvHeartbeat:
         self._libuv.metrics(self._pointer, ctypes.byref(into))
         return into.loop_count, self._libuv.now(self._pointer) * CLOCK_STEP_NS
 
-    def read(self, now_ns: int) -> Reading:
+    def _read_guarded(self) -> tuple[int, int] | None:
+        """The watchdog's half of the handshake with `detach`; None: the loop is gone."""
         self._reading = True
         try:
-            if self._detached:
-                return Reading(self._count, None)
-            count, clock_ns = self._raw(self._watchdog_side)
+            return None if self._detached else self._raw(self._watchdog_side)
         finally:
             self._reading = False
+
+    def read(self, now_ns: int) -> Reading:
+        read = self._read_guarded()
+        if read is None:
+            return Reading(self._count, None)
+        count, clock_ns = read
         if count != self._count:
             self._next_turn(count, clock_ns, now_ns)
         elif clock_ns != self._clock_ns:
@@ -141,11 +146,7 @@ class LibuvHeartbeat:
     def is_quiet(self, now_ns: int) -> bool:
         if self._known != "waits" or self._turns:
             return False
-        self._reading = True
-        try:
-            return not self._detached and self._raw(self._watchdog_side) == (self._count, self._clock_ns)
-        finally:
-            self._reading = False
+        return self._read_guarded() == (self._count, self._clock_ns)
 
     def _next_turn(self, count: int, clock_ns: int, now_ns: int) -> None:
         self._settle(count, clock_ns, now_ns)

@@ -13,7 +13,7 @@ from loopwatch.judge.weights import Weights, kept_by, parts_of, weigh
 from loopwatch.observations import Observation, Sample, Verdict
 from loopwatch.records import Cause
 
-__all__ = ["RULES", "Rule", "verdict_of"]
+__all__ = ["DEBUGGER_MODULES", "RULES", "Rule", "verdict_of"]
 
 Rule = Callable[[Observation], Verdict | None]
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from loopwatch.judge.fingerprint import WAITS
 from loopwatch.judge.mechanism import LATE_SWITCHES, mechanisms_of
 from loopwatch.judge.weights import awaited, kept_by, weigh
 from loopwatch.observations import Hold, Observation, Sample, Vitals
@@ -16,7 +17,6 @@ PROTOCOLS = {
     9200: "Elasticsearch", 11211: "memcached", 27017: "MongoDB",
 }  # fmt: skip
 """By the peer's port: the well-known ones of servers that applications talk to."""
-WAITS = frozenset({Cause.SLEEP, Cause.NETWORK, Cause.DISK, Cause.SUBPROCESS, Cause.LOCK, Cause.GIL})
 
 
 def ms(ns: int) -> str:
@@ -31,7 +31,7 @@ def own_doing_words(cause: Cause, agreeing: int, observation: Observation) -> st
         clock = "this platform has no CPU clock for threads"
     else:
         clock = f"the thread was on the CPU for {ms(weights.cpu_ns)} of {ms(weights.duration_ns)}"
-    where = _waited_in(cause, observation) if cause in WAITS else _computed_in(cause, observation)
+    where = _waited_in(cause, observation) if cause in WAITS or cause is Cause.GIL else _computed_in(cause, observation)
     return f"{clock}; {agreeing} of {len(observation.samples)} samples say {cause.value}{where}{_aside(cause, observation)}"
 
 

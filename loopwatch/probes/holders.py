@@ -7,15 +7,15 @@ most `MAX_THREADS` are asked. For the watchdog thread; nothing here gives up the
 
 import threading
 import time
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from loopwatch.observations import Hold
 from loopwatch.probes.awaited import awaited_thread
 from loopwatch.probes.stacks import Capture, capture
 from loopwatch.probes.threads import ThreadProbe
 
-__all__ = ["HolderProbe", "Suspect"]
+__all__ = ["Held", "HolderProbe"]
 
 MAX_THREADS = 64
 NAMED = 2
@@ -25,15 +25,8 @@ WORTH_NS = 2_000_000
 """A process that has burned less than this since clocks were noted is idle: they still hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """A thread that has computed, and where it stands."""
-
-    thread: str
-    native_id: int
-    cpu_ns: int
-    """Burned since its clock was last noted."""
-    stack: Capture
+Held = tuple[Hold, Capture]
+"""A thread that kept this one, and where it stood."""
 
 
 class HolderProbe:
@@ -53,11 +46,13 @@ class HolderProbe:
             native_id: cpu_ns for _, _, native_id in _threads() if (cpu_ns := ThreadProbe.cpu_of(native_id)) is not None
         }
 
-    def suspects(self, frames: dict[int, FrameType]) -> tuple[Suspect, ...]:
+    def suspects(self, frames: dict[int, FrameType], at_ns: int, late_ns: int) -> tuple[Held, ...]:
         """The threads that burned most since `note`, heaviest first.
 
         Args:
             frames: What `sys._current_frames()` has just said.
+            at_ns: When that was.
+            late_ns: For how long the watchdog had waited for the GIL.
         """
         burned = []
         if not self._noted:
@@ -69,17 +64,17 @@ class HolderProbe:
                 burned.append((cpu_ns - self._noted.get(native_id, 0), name, native_id, ident))
         heaviest = sorted(burned, reverse=True)[:NAMED]
         return tuple(
-            Suspect(name, native_id, cpu_ns, capture(frames[ident], frozenset(), MAX_FRAMES))
+            (Hold(at_ns, late_ns, name, native_id, cpu_ns), capture(frames[ident], frozenset(), MAX_FRAMES))
             for cpu_ns, name, native_id, ident in heaviest
         )
 
-    def awaited(self, frames: dict[int, FrameType], thread_id: int) -> Suspect | None:
+    def awaited(self, frames: dict[int, FrameType], at_ns: int, thread_id: int) -> Held | None:
         """The thread that thread `thread_id` waits for; None: for none, or that cannot be told."""
         ident = awaited_thread(frames.get(thread_id), frames)
         if ident is None:
             return None
         name, native_id = next(((name, native) for one, name, native in _threads() if one == ident), ("", 0))
-        return Suspect(name, native_id, 0, capture(frames[ident], frozenset(), MAX_FRAMES))
+        return Hold(at_ns, 0, name, native_id, 0, awaited=True), capture(frames[ident], frozenset(), MAX_FRAMES)
 
 
 def _threads() -> list[tuple[int, str, int]]:

@@ -65,7 +65,7 @@ def requests_in_flight(loop: Any, running: int | None) -> Waiting:
         return Waiting()
     found = [request for task in tasks if id(task) != running and (request := _request(task)) is not None]
     found = [request for request in found if request.method is not None]  # a lifespan is nobody's request
-    endpoints = Counter(name for request in found if (name := _label(request)))
+    endpoints = Counter(request.label for request in found if request.label)
     return Waiting(requests=len(found), endpoints=tuple(endpoints.most_common(20)))
 
 
@@ -81,8 +81,3 @@ def _request(task: Any) -> RequestInfo | None:
             outermost = request_of(frame, coroutine.cr_code) or outermost
         coroutine = coroutine.cr_await
     return outermost
-
-
-def _label(request: RequestInfo) -> str | None:
-    place = request.route or request.endpoint
-    return " ".join(part for part in (request.method, place) if part) or None

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from loopwatch.pytest_plugin.charging import line_to_show
 from loopwatch.pytest_plugin.facts import BLOCKED, KNOWN, Block
 from loopwatch.records import Stall
 
@@ -113,7 +114,7 @@ def entry_of(block: Block) -> Entry:
 
 
 def _place_of(stall: Stall) -> tuple[str, str, str]:
-    origin = stall.origin or (stall.shares[0].origin if stall.shares else None)
+    origin = line_to_show(stall)
     module, function, call = (origin.module, origin.function, origin.call) if origin else (None, None, None)
     cause = stall.cause.value
     return Entry(module or "", function or "", cause, call or "" if cause not in COMPUTING else "", "", 0).place

@@ -1,10 +1,10 @@
 """What a blocking call that strict mode saw means for the test, and how it is told. Pure but for source lines."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from loopwatch.judge.advice import advise
+from loopwatch.judge.fingerprint import digest
 from loopwatch.pytest_plugin.charging import marked
 from loopwatch.pytest_plugin.facts import ALLOWED, BLOCKED, KNOWN, Block, Charge, Demand, Window
 from loopwatch.pytest_plugin.strict import Call
@@ -35,7 +35,7 @@ def block_of_call(
 ) -> Block:
     """Put together what is told of a call; `known` says whether the baseline has a fingerprint."""
     cause = next(cause for prefix, cause in CAUSES if call.what.startswith(prefix))
-    fingerprint = _fingerprint(call)
+    fingerprint = digest(("call", call.module, call.code.co_qualname, call.what))
     verdict, why = _decide(call, demand, windows, known(fingerprint))
     origin = _origin(call)
     code, mark = marked(origin.file, origin.line, origin.column, origin.end_line, origin.end_column)
@@ -95,8 +95,3 @@ def _origin(call: Call) -> Origin:
         exact=True,
         module=call.module,
     )
-
-
-def _fingerprint(call: Call) -> str:
-    parts = ("call", call.module, call.code.co_qualname, call.what)
-    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:12]

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from loopwatch.pytest_plugin.facts import Block, Charge, Ruling, Seen
-from loopwatch.records import Cause, Frame, Origin, RequestInfo, Stall
+from loopwatch.records import Cause, Frame, Origin, Stall
 
-__all__ = ["block_of", "marked", "shown_in"]
+__all__ = ["block_of", "line_to_show", "marked", "shown_in"]
 
 MAX_STACK = 15
 RUNNERS = (
@@ -27,7 +27,7 @@ RUNNERS = (
 
 def block_of(seen: Seen, ruling: Ruling, charge: Charge, shown: Callable[[str], str]) -> Block:
     """Put together what is told of a stall. `shown` makes paths short."""
-    stall, origin = seen.stall, _origin(seen.stall)
+    stall, origin = seen.stall, line_to_show(seen.stall)
     code, mark = (
         marked(origin.file, origin.line, origin.column, origin.end_line, origin.end_column) if origin else (None, None)
     )
@@ -50,7 +50,7 @@ def block_of(seen: Seen, ruling: Ruling, charge: Charge, shown: Callable[[str], 
         code=code or (origin.source if origin else None),
         mark=mark,
         module=origin.module if origin else None,
-        request=_request(stall.request),
+        request=(stall.request.label or None) if stall.request else None,
         task=stall.task,
         backend=stall.loop.backend,
         thread=stall.loop.thread,
@@ -66,7 +66,7 @@ def shown_in(root: Path) -> Callable[[str], str]:
     return lambda path: path.removeprefix(prefix)
 
 
-def _origin(stall: Stall) -> Origin | None:
+def line_to_show(stall: Stall) -> Origin | None:
     """The line to show: the blamed one, or the heaviest that took part (many small callbacks have no single one)."""
     return stall.origin or (stall.shares[0].origin if stall.shares else None)
 
@@ -85,12 +85,6 @@ def marked(
     if end_line in {None, line} and end_column is not None:
         end = len(raw.encode()[:end_column].decode(errors="replace")) - indent
     return code, (start, end) if 0 <= start < end <= len(code) else None
-
-
-def _request(request: RequestInfo | None) -> str | None:
-    if request is None:
-        return None
-    return " ".join(part for part in (request.method, request.route or request.endpoint) if part) or None
 
 
 def _stack(stall: Stall, shown: Callable[[str], str]) -> tuple[str, ...]:

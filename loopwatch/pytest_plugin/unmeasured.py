@@ -6,12 +6,13 @@ import sys
 import pytest
 
 from loopwatch.engine import ENGINE
+from loopwatch.judge.cause import DEBUGGER_MODULES
 from loopwatch.pytest_plugin.run import DEBUGGER
 from loopwatch.pytest_plugin.timeline import Phase
 
 __all__ = ["blind_spot", "loops_ran"]
 
-DEBUGGERS = ("pydevd", "_pydevd", "debugpy", "bdb", "pdb", "ipdb", "pudb", "pdbpp")
+DEBUGGERS = (*DEBUGGER_MODULES, "bdb", "pdb")
 
 
 def blind_spot(item: pytest.Item, phase: Phase, ran: bool) -> str | None:

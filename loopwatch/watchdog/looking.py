@@ -14,11 +14,11 @@ from dataclasses import replace
 from types import FrameType
 
 from loopwatch.clocks import Clock
-from loopwatch.observations import Hold, Reading
+from loopwatch.observations import Reading
 from loopwatch.probes.garbage import GarbageProbe
-from loopwatch.probes.holders import HolderProbe, Suspect
+from loopwatch.probes.holders import HolderProbe
 from loopwatch.probes.machine import MachineProbe
-from loopwatch.probes.stacks import Capture, capture
+from loopwatch.probes.stacks import capture
 from loopwatch.probes.tasks import current_task
 from loopwatch.schedule import Limits
 from loopwatch.watchdog.facts import PROMPT_NS, AllowancesWithin, Facts
@@ -131,16 +131,16 @@ class Watchdog:
         frames = self._frames()
         now = self._clock.now_ns()
         seen = []
-        for watched in self.watched:
-            if watched.failed:
-                continue
-            try:
-                seen.append((watched, self._look_at(watched, frames, now, due_ns)))
-            except Exception as error:  # noqa: BLE001
-                self._give_up(watched, error)
-        self._note_holders(frames, now, due_ns)
-        # Our own frame is among them and holds them all: without this, foreign locals would live until a collection.
-        frames.clear()
+        try:
+            for watched in (one for one in self.watched if not one.failed):
+                try:
+                    seen.append((watched, self._look_at(watched, frames, now, due_ns)))
+                except Exception as error:  # noqa: BLE001
+                    self._give_up(watched, error)
+            self._note_holders(frames, now, due_ns)
+        finally:
+            # Our own frame is among them and holds them all: without this, foreign locals would live until a collection.
+            frames.clear()
         return seen
 
     def _note_holders(self, frames: dict[int, FrameType], now: int, due_ns: int) -> None:
@@ -148,8 +148,7 @@ class Watchdog:
         late_ns = now - due_ns
         stalling = any(watched.pending is not None for watched in self.watched)
         if late_ns > (min(sys.getswitchinterval() * 1e9 / 2, self.limits.late_ns) if stalling else self.limits.late_ns):
-            for one in self._holders.suspects(frames):
-                self._follower.holds.append((Hold(now, late_ns, one.thread, one.native_id, one.cpu_ns), one.stack))
+            self._follower.holds.extend(self._holders.suspects(frames, now, late_ns))
 
     def _excuse(self, before: Pulse | None, pulse: Pulse, due_ns: int) -> int:
         """How much of its lateness the machine took from the watchdog; what is left, the GIL took."""
@@ -169,10 +168,8 @@ class Watchdog:
         if reading.since_ns is None or now < self._sample_due(watched, reading):
             return Look(now, due_ns, reading)
         stack = capture(frames.get(watched.heartbeat.info.thread_id), watched.boundary, self.limits.max_frames)
-        awaited = self._holders.awaited(frames, watched.heartbeat.info.thread_id)
-        return Look(
-            now, due_ns, reading, stack, current_task(watched.loop), watched.probe.cpu_ns(), _awaited_hold(now, awaited)
-        )
+        awaited = self._holders.awaited(frames, now, watched.heartbeat.info.thread_id)
+        return Look(now, due_ns, reading, stack, current_task(watched.loop), watched.probe.cpu_ns(), awaited)
 
     def _sample_due(self, watched: Watched, reading: Reading) -> int:
         pending = watched.pending
@@ -228,12 +225,6 @@ class Watchdog:
         self._report_failure(
             f"watching the {watched.heartbeat.info.backend} loop of thread {watched.heartbeat.info.thread!r}: {error!r}"
         )
-
-
-def _awaited_hold(now: int, one: Suspect | None) -> tuple[Hold, Capture] | None:
-    if one is None:
-        return None
-    return Hold(now, 0, one.thread, one.native_id, one.cpu_ns, awaited=True), one.stack
 
 
 def stall_ids(prefix: str) -> Iterable[str]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from services import need
 
 import loopwatch
 
@@ -36,11 +37,7 @@ MACHINE = ("starved", "gc")
 
 def require(*modules: str) -> None:
     """Skips a test whose `modules` are not installed; fails it where the run says that all must be there."""
-    missing = [module for module in modules if not _installed(module)]
-    if missing and os.environ.get("LOOPWATCH_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"not installed, though LOOPWATCH_REQUIRE_SERVICES=1: {', '.join(missing)}")
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
+    need([module for module in modules if not _installed(module)])
 
 
 def _installed(module: str) -> bool:

@@ -33,11 +33,16 @@ def busy():
         thread.join()
 
 
+def suspects(probe):
+    """Whom it suspects now."""
+    return probe.suspects(sys._current_frames(), at_ns=0, late_ns=0)
+
+
 def suspects_once_burned(probe, ns):
     """The suspects, as soon as the heaviest has burned so much."""
     while True:
-        found = probe.suspects(sys._current_frames())
-        if found and found[0].cpu_ns >= ns:
+        found = suspects(probe)
+        if found and found[0][0].cpu_ns >= ns:
             return found
         time.sleep(0.001)
 
@@ -49,8 +54,9 @@ def test_heaviest(busy):
     probe.note()
     found = suspects_once_burned(probe, 50_000_000)
 
-    assert (found[0].thread, found[0].native_id) == ("busy", busy.native_id)
-    assert "burn" in [code.co_name for code, _, _ in found[0].stack.points]
+    hold, stack = found[0]
+    assert (hold.thread, hold.native_id) == ("busy", busy.native_id)
+    assert "burn" in [code.co_name for code, _, _ in stack.points]
     assert len(found) <= 2
 
 
@@ -59,10 +65,10 @@ def test_noted_clocks(busy):
     """What was burned before clocks were noted does not count."""
     probe = HolderProbe()
     probe.note()
-    before = suspects_once_burned(probe, 50_000_000)[0].cpu_ns
+    before = suspects_once_burned(probe, 50_000_000)[0][0].cpu_ns
     probe.note()
 
-    burned = [one.cpu_ns for one in probe.suspects(sys._current_frames()) if one.thread == "busy"]
+    burned = [hold.cpu_ns for hold, _ in suspects(probe) if hold.thread == "busy"]
 
     assert not burned or burned[0] < before
 
@@ -86,7 +92,7 @@ def test_many_threads():
         thread.start()
     probe = HolderProbe()
     probe.note()
-    found = probe.suspects(sys._current_frames())
+    found = suspects(probe)
     done.set()
     for thread in threads:
         thread.join()
@@ -102,4 +108,4 @@ def test_where_there_is_no_clock(monkeypatch):
     probe = HolderProbe()
     probe.note()
 
-    assert probe.suspects(sys._current_frames()) == ()
+    assert suspects(probe) == ()

@@ -2,11 +2,11 @@
 
 import importlib.util
 import json
-import os
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from services import need
 
 __all__ = ["Session", "Sessions", "require"]
 
@@ -83,8 +83,4 @@ class Sessions:
 
 def require(*names: str) -> None:
     """Skip a test whose libraries are not installed; fail it where the run says that all must be there."""
-    missing = [name for name in names if importlib.util.find_spec(MODULES[name]) is None]
-    if missing and os.environ.get("LOOPWATCH_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"not installed, though LOOPWATCH_REQUIRE_SERVICES=1: {', '.join(missing)}")
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
+    need([name for name in names if importlib.util.find_spec(MODULES[name]) is None])

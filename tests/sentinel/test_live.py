@@ -1,7 +1,6 @@
 """Real processes that keep the GIL for real, each with a real sentinel beside it."""
 
 import json
-import os
 import signal
 import sys
 from itertools import pairwise
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from live.apps import loops
 from live.processes import Process, running, until
+from services import need
 
 from loopwatch.sentinel.refusal import find_program
 
@@ -91,10 +91,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def py_spy() -> None:
-    if find_program() is None:
-        if os.environ.get("LOOPWATCH_REQUIRE_SERVICES") == "1":
-            pytest.fail("py-spy is not installed, though LOOPWATCH_REQUIRE_SERVICES=1")
-        pytest.skip("py-spy is not installed")
+    need(["py-spy"] if find_program() is None else [])
 
 
 def gone(pid: int) -> bool:

@@ -76,10 +76,10 @@ class FakeHolders:
     def note(self):
         self.noted += 1
 
-    def suspects(self, frames):
+    def suspects(self, frames, at_ns, late_ns):
         return self.found
 
-    def awaited(self, frames, thread_id):
+    def awaited(self, frames, at_ns, thread_id):
         return self.awaits
 
 

@@ -11,26 +11,12 @@ from typing import Any
 
 __all__ = ["BLIND", "SEES", "listen"]
 
-EVENTS: dict[str, str] = {
-    "open": "open",
-    "os.listdir": "os.listdir",
-    "os.scandir": "os.scandir",
-    "os.mkdir": "os.mkdir",
-    "os.remove": "os.remove",
-    "os.rename": "os.rename",
-    "os.rmdir": "os.rmdir",
-    "os.truncate": "os.truncate",
-    "os.system": "os.system",
-    "os.posix_spawn": "os.posix_spawn",
-    "subprocess.Popen": "subprocess.Popen",
-    "socket.connect": "socket.connect",
-    "socket.getaddrinfo": "socket.getaddrinfo",
-    "socket.gethostbyname": "socket.gethostbyname",
-    "socket.gethostbyaddr": "socket.gethostbyaddr",
-    "socket.getnameinfo": "socket.getnameinfo",
-    "sqlite3.connect": "sqlite3.connect",
-    "time.sleep": "time.sleep",
-}
+EVENTS = frozenset(
+    "open os.listdir os.scandir os.mkdir os.remove os.rename os.rmdir os.truncate os.system os.posix_spawn subprocess.Popen "
+    "socket.connect socket.getaddrinfo socket.gethostbyname socket.gethostbyaddr socket.getnameinfo sqlite3.connect "
+    "time.sleep".split()
+)
+"""Each is named as the call is."""
 SLEEP_HAS_EVENT = sys.version_info >= (3, 13)
 SEES = (
     "files opened, folders read and changed, name look-ups, blocking connects, processes started, sqlite3.connect"
@@ -56,7 +42,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if listener is None or event not in EVENTS or asyncio._get_running_loop() is None:
         return
     if not _harmless(event, arguments):
-        listener(EVENTS[event])
+        listener(event)
 
 
 def _harmless(event: str, arguments: tuple[Any, ...]) -> bool:
