@@ -10,7 +10,7 @@ Importing this package imports nothing else: each name is fetched from its modul
 TYPE_CHECKING = False  # what type checkers take for typing.TYPE_CHECKING, without importing typing
 if TYPE_CHECKING:
     from loopwatch.allowing import allow
-    from loopwatch.errors import LoopwatchError, SettingError
+    from loopwatch.errors import LoopwatchError, MissingExtraError, SettingError
     from loopwatch.records import (
         Cause,
         Frame,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "loopwatch.allowing": ("allow",),
-    "loopwatch.errors": ("LoopwatchError", "SettingError"),
+    "loopwatch.errors": ("LoopwatchError", "MissingExtraError", "SettingError"),
     "loopwatch.records": (
         *(
             "Cause",
@@ -58,6 +58,7 @@ __all__ = [
     "LoopInfo",
     "LoopStats",
     "LoopwatchError",
+    "MissingExtraError",
     "Origin",
     "RequestInfo",
     "SettingError",

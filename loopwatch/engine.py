@@ -122,7 +122,7 @@ class Engine:
                 self._uninstall()
                 self._ending = False
         for outlet in subscriber.outlets:
-            outlet.queue.stop(1.0)
+            outlet.end(1.0)
 
     def _apply_limits(self) -> None:
         limits = limits_of(one.settings for one in self._subscribers)
@@ -177,6 +177,8 @@ class Engine:
                 # waiting: a thread that is just starting would compete with the watchdog for the GIL.
                 if not queue.running and queue.start():
                     queue.join(time.monotonic() + START_PATIENCE_S)
+            for outlet in outlets:
+                outlet.begin()
             self._thread.start()
             if self._wants_sentinel():
                 self.sentinel.begin()
@@ -233,7 +235,11 @@ class Engine:
             self._finalizer = util.Finalize(None, self._at_exit, exitpriority=0)
 
     def _at_exit(self) -> None:
+        deadline = time.monotonic() + EXIT_PATIENCE_S
         self.flush(EXIT_PATIENCE_S)
+        for subscriber in self._subscribers:
+            for outlet in subscriber.outlets:
+                outlet.end(max(0.0, deadline - time.monotonic()))
         self.sentinel.stop()
 
     def _after_fork(self) -> None:

@@ -10,55 +10,84 @@ from dataclasses import replace
 from loopwatch.clocks import time
 from loopwatch.delivery import Queue, say
 from loopwatch.records import Stall
-from loopwatch.sinks import Sink, describe_sink
+from loopwatch.sinks import Sink, Source, describe_sink
 
 __all__ = ["Limiter", "Outlet"]
 
 FAILURES_ALLOWED = 3
 """A sink that raises this many times in a row is switched off."""
+Item = tuple[Callable[..., object], tuple[object, ...]]
+"""What is to be called, and with what."""
 
 
 class Outlet:
-    """One sink, isolated from all others."""
+    """One sink, isolated from all others. All calls of the sink and its hooks are made on the thread of its queue."""
 
-    def __init__(self, sink: Sink, name: str | None = None, limiter: "Limiter | None" = None) -> None:
+    def __init__(
+        self, sink: Sink, name: str | None = None, limiter: "Limiter | None" = None, source: Source | None = None
+    ) -> None:
         self.sink = sink
         self.name = name
         """Under which it was asked for; None for a callable."""
         self.queue = Queue(f"loopwatch-sink-{describe_sink(sink)}"[:60], self._deliver)
         self._limiter = limiter
+        self._source = source
         self._failures = 0
         self._off = False
         self._said_dropped = 0
+        self._begun = False
 
     def renewed(self) -> "Outlet":
         """The same sink with nothing queued and no thread: after a fork."""
-        return Outlet(self.sink, self.name, None if self._limiter is None else Limiter())
+        return Outlet(self.sink, self.name, None if self._limiter is None else Limiter(), self._source)
+
+    def begin(self) -> None:
+        """The sink's thread runs from now on, and the sink is told so. Beginning twice does nothing."""
+        if not self._begun and self.queue.start():
+            self._begun = True
+            self.tell("begin", self._source)
+
+    def end(self, timeout_s: float) -> bool:
+        """Tell the sink that it ends, and end its thread when all is delivered; False if that takes longer."""
+        if self._begun:
+            self._begun = False
+            self.tell("end")
+        return self.queue.stop(timeout_s)
+
+    def tell(self, hook: str, *records: object) -> None:
+        """Call a hook of the sink's (`loopwatch.sinks.Hooks`), if it has that one."""
+        call = getattr(self.sink, hook, None)
+        if call is not None:
+            self._put((call, records))
 
     def put(self, stall: Stall) -> None:
-        """Queue a stall for the sink. Called by the delivery thread."""
+        """Queue a stall for people to read, within the limits. Called by the delivery thread."""
         limited = stall if self._limiter is None else self._limiter.pass_on(stall)
-        if limited is None or self._off:
-            return
-        if not self.queue.start():
-            self._deliver(limited)
-        elif not self.queue.put(limited) and self.queue.dropped > 2 * self._said_dropped:
-            self._said_dropped = self.queue.dropped
-            say(f"loopwatch: sink {describe_sink(self.sink)} is too slow; {self.queue.dropped} stalls dropped so far")
+        if limited is not None:
+            self._put((self.sink, (limited,)))
 
-    def _deliver(self, stall: Stall) -> None:
+    def _put(self, item: Item) -> None:
         if self._off:
             return
+        if not self.queue.start():
+            self._deliver(item)
+        elif not self.queue.put(item) and self.queue.dropped > 2 * self._said_dropped:
+            self._said_dropped = self.queue.dropped
+            say(f"loopwatch: sink {describe_sink(self.sink)} is too slow; {self.queue.dropped} records dropped so far")
+
+    def _deliver(self, item: Item) -> None:
+        if self._off:
+            return
+        call, records = item
         try:
-            self.sink(stall)
+            call(*records)
         except BaseException as error:  # noqa: BLE001 - whatever a sink raises, also SystemExit, the program goes on
             self._failures += 1
-            if self._failures >= FAILURES_ALLOWED:
+            cannot_begin = call == getattr(self.sink, "begin", None)
+            if cannot_begin or self._failures >= FAILURES_ALLOWED:
                 self._off = True
-                say(
-                    f"loopwatch: sink {describe_sink(self.sink)} is switched off "
-                    f"after it raised {self._failures} times in a row: {error!r}"
-                )
+                why = "it cannot begin" if cannot_begin else f"after it raised {self._failures} times in a row"
+                say(f"loopwatch: sink {describe_sink(self.sink)} is switched off, {why}: {error!r}")
         else:
             self._failures = 0
 

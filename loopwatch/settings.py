@@ -5,6 +5,7 @@ beats the default. Reading happens when a watch begins, on the caller's thread, 
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,7 +17,11 @@ __all__ = ["Settings", "resolve"]
 
 ENVIRONMENT_PREFIX = "LOOPWATCH_"
 LEAST_MS, MOST_MS = 0.1, 1e9
-NAMED_SINKS = ("logging", "structlog")
+NAMED_SINKS = {
+    "logging": ("logging", "LoggingSink", ""),
+    "structlog": ("structlog", "StructlogSink", ""),
+}
+"""Module of `loopwatch.sinks`, class, what must follow the name and a colon ("": nothing; "[X]": X, or nothing)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Settings:
     ongoing_ms: float | None = 1000.0
     """A stall is announced while it lasts from here on, then at doubling intervals; None: only at its end."""
     sinks: tuple[Any, ...] = ("structlog",)
-    """Names ("structlog", "logging") or callables that take a `Stall`."""
+    """Callables that take a `Stall`, or names ("structlog"), with what they need after a colon."""
     app_packages: tuple[str, ...] = ()
     """Installed packages (import names) that count as the user's code."""
     rules: tuple[Any, ...] = ()
@@ -127,7 +132,7 @@ def _checked(name: str, value: Any, where: str) -> Any:
     try:
         return check(value)
     except (TypeError, ValueError) as error:
-        raise SettingError(f"invalid {name} {value!r} from {where}; {error}") from None
+        raise SettingError(f"invalid {name} {shown(name, value)} from {where}; {error}") from None
 
 
 def _positive_ms(value: Any) -> float:
@@ -211,9 +216,43 @@ def _packages(value: Any) -> tuple[str, ...]:
 def _sinks(value: Any) -> tuple[Any, ...]:
     sinks = tuple(_listed(value))
     for sink in sinks:
-        if not callable(sink) and sink not in NAMED_SINKS:
-            raise ValueError(f"give callables that take a Stall, or names: {', '.join(NAMED_SINKS)}")
+        check_sink(sink)
     return sinks
+
+
+def check_sink(sink: Any) -> None:
+    """Whether it may be a sink, as far as can be said without importing anything.
+
+    Raises:
+        ValueError: says what would be right, and no more of what follows a colon than that it does.
+    """
+    if callable(sink):
+        return
+    name, argument = sink_name(sink) if isinstance(sink, str) else ("", "")
+    if name not in NAMED_SINKS:
+        raise ValueError(f"give callables that take a Stall, or names: {', '.join(_patterns())}")
+    wanted = NAMED_SINKS[name][2]
+    if bool(argument) != bool(wanted) and not wanted.startswith("["):
+        raise ValueError(f"write it as {name}:{wanted}" if wanted else f"write it as {name}, with nothing after it")
+
+
+def sink_name(text: str) -> tuple[str, str]:
+    """A named sink's name, and what follows the colon."""
+    name, _, argument = text.partition(":")
+    return name.strip(), argument.strip()
+
+
+def _patterns() -> list[str]:
+    return [name + (f":{wanted}" if wanted else "") for name, (_, _, wanted) in sorted(NAMED_SINKS.items())]
+
+
+def shown(name: str, value: Any) -> str:
+    """A setting's value for messages: what follows a sink's name may hold a secret."""
+    if name == "sinks" and isinstance(value, str):
+        return repr(re.sub(r":[^,]*", ":...", value))
+    if name == "sinks" and isinstance(value, list | tuple):
+        return f"[{', '.join(shown(name, sink) for sink in value)}]"
+    return repr(value)
 
 
 def _rules(value: Any) -> tuple[Any, ...]:

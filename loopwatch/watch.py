@@ -16,7 +16,7 @@ from loopwatch.observations import Observation, Verdict
 from loopwatch.outlets import Limiter, Outlet
 from loopwatch.records import Cause, Incident, LoopStats, Stall
 from loopwatch.schedule import doubled
-from loopwatch.settings import NAMED_SINKS, Settings, resolve
+from loopwatch.settings import Settings, check_sink, resolve, shown, sink_name
 from loopwatch.sinks import describe_sink, sink_called
 from loopwatch.stats import Spent, Tally, key_of, stats_of
 
@@ -34,7 +34,7 @@ class Watch:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.outlets: list[Outlet] = [_outlet(sink) for sink in settings.sinks]
+        self.outlets: list[Outlet] = [_outlet(sink, self) for sink in settings.sinks]
         self._rules = (*map(_guarded, settings.rules), *RULES)
         self._closed = False
         self.forget()
@@ -92,11 +92,11 @@ class Watch:
         Raises:
             SettingError: there is no sink of that name.
         """
-        if not callable(sink) and sink not in NAMED_SINKS:
-            raise SettingError(
-                f"invalid sink {sink!r}; give a callable that takes a Stall, or one of: {', '.join(NAMED_SINKS)}"
-            )
-        self.outlets = [*self.outlets, _outlet(sink)]
+        try:
+            check_sink(sink)
+        except ValueError as error:
+            raise SettingError(f"invalid sink {shown('sinks', sink)}; {error}") from None
+        self.outlets = [*self.outlets, _outlet(sink, self)]
 
     def close(self) -> None:
         """End this watch when what was observed so far has been delivered. Closing twice does nothing."""
@@ -120,6 +120,8 @@ class Watch:
         stall = judge(observation, self.settings.threshold_ms, self.settings.app_packages, self._rules)
         if not observation.ongoing:
             self._record(stall)
+            for outlet in self.outlets:
+                outlet.tell("count", stall)
         if stall.cause is Cause.SUSPENDED or stall.allowed is not None:
             return
         for outlet in self.outlets:
@@ -180,10 +182,10 @@ def _spent() -> Spent:
     )
 
 
-def _outlet(sink: str | Sink) -> Outlet:
+def _outlet(sink: str | Sink, source: Watch) -> Outlet:
     if callable(sink):
-        return Outlet(sink)
-    return Outlet(sink_called(sink), name=sink, limiter=Limiter())
+        return Outlet(sink, source=source)
+    return Outlet(sink_called(sink), name=sink_name(sink)[0], limiter=Limiter(), source=source)
 
 
 # ── the module's own functions ──────────────────────────────────────────────────────────────────────────────────
@@ -223,7 +225,10 @@ def enable_as(kind: str, settings: dict[str, Any]) -> Watch:
 
 def _difference(present: Settings, wanted: Settings) -> str:
     names = [name for name in Settings.__dataclass_fields__ if getattr(present, name) != getattr(wanted, name)]
-    return ", ".join(f"{name}={getattr(present, name)!r} (asked for now: {getattr(wanted, name)!r})" for name in names)
+    return ", ".join(
+        f"{name}={shown(name, getattr(present, name))} (asked for now: {shown(name, getattr(wanted, name))})"
+        for name in names
+    )
 
 
 def disable() -> None:

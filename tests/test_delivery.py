@@ -187,7 +187,7 @@ def test_slow_sink(started, caplog):
     assert len(delivered) == 1
     assert slow.queue.dropped in (10, 11)  # it may have taken one in hand
     assert [record.getMessage().split("; ")[1] for record in caplog.records] == [
-        f"{n} stalls dropped so far" for n in (1, 3, 7)
+        f"{n} records dropped so far" for n in (1, 3, 7)
     ]
     release.set()
 
@@ -201,6 +201,69 @@ def test_renewed(started):
 
     assert (renewed.sink, renewed.name) == (print, "structlog")
     assert joined(renewed.queue)
+
+
+class Hooked:
+    """A sink with all its hooks; notes what it was called with, and on which thread."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, stall):
+        self.calls.append(("call", stall.id))
+
+    def begin(self, source):
+        self.calls.append(("begin", source))
+
+    def count(self, stall):
+        self.calls.append(("count", stall.id))
+
+    def end(self):
+        self.calls.append(("end", threading.current_thread().name))
+
+
+def test_hooks():
+    """A sink is told first that it begins, then what it is to count and to show, and at last that it ends; on its own thread."""
+    sink = Hooked()
+    outlet = Outlet(sink, source="the watch")
+    outlet.begin()
+    outlet.begin()
+    outlet.tell("count", stall(id="counted"))
+    outlet.put(stall(id="shown"))
+    assert outlet.end(PATIENCE_S)
+
+    assert sink.calls == [
+        ("begin", "the watch"), ("count", "counted"), ("call", "shown"), ("end", "loopwatch-sink-Hooked"),
+    ]  # fmt: skip
+
+
+def test_hooks_that_are_not_there(started):
+    """A plain callable is called with stalls and nothing else."""
+    delivered = []
+    outlet = started(Outlet(delivered.append))
+    outlet.begin()
+    outlet.tell("count", stall(id="counted"))
+    outlet.put(stall(id="shown"))
+
+    assert joined(outlet.queue)
+    assert [one.id for one in delivered] == ["shown"]
+
+
+def test_sink_that_cannot_begin(started, caplog):
+    """It is switched off at once, and that is said."""
+
+    class Sink(Hooked):
+        def begin(self, source):
+            raise OSError("port is taken")
+
+    outlet = started(Outlet(Sink()))
+    outlet.begin()
+    outlet.put(stall(id="shown"))
+
+    assert joined(outlet.queue)
+    assert outlet.sink.calls == []
+    (record,) = caplog.records
+    assert "Sink is switched off, it cannot begin: OSError('port is taken')" in record.getMessage()
 
 
 # ── the limiter ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -135,6 +135,16 @@ WRONG = [
 ]
 
 
+@pytest.mark.parametrize("value", ["structlog:https://host/secret", ["structlog", "structlog:secret"]])
+def test_what_a_sink_is_given_is_not_shown(value):
+    """What follows a sink's name may hold a secret: no message repeats it."""
+    with pytest.raises(SettingError) as caught:
+        resolved({"sinks": value})
+
+    assert "structlog:..." in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("name", "value", "remedy"), WRONG)
 def test_wrong_keyword(name, value, remedy):
     """A wrong keyword is named with its value, its source and the remedy."""

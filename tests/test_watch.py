@@ -158,7 +158,7 @@ def test_add_sink(caplog):
 def test_wrong_sink(sink):
     """What is no sink is refused with what would be one."""
     with loopwatch.watching(sinks=[]) as watch:
-        with pytest.raises(SettingError, match=r"callable that takes a Stall.*logging, structlog"):
+        with pytest.raises(SettingError, match=r"callables that take a Stall.*logging.*structlog"):
             watch.add_sink(sink)
 
         assert watch.outlets == []
