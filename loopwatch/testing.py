@@ -136,9 +136,9 @@ class FakeHeartbeat:
         """What it was told."""
         return self.reading
 
-    def is_quiet(self, now_ns: int) -> bool:
-        """Whether it waits, as far as it was told."""
-        return self.reading.since_ns is None and not self._turns
+    def quiet_turn(self, now_ns: int) -> int | None:
+        """Its turn while it waits, as far as it was told."""
+        return self.reading.turn if self.reading.since_ns is None and not self._turns else None
 
     def running(self, reading: Reading, stack_empty: bool | None) -> bool:
         """As set in `really_runs`."""

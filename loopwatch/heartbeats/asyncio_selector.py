@@ -149,8 +149,8 @@ class SelectorHeartbeat:
         since = self.since
         return Reading(_ns(since), _ns(since) or None, exact=since != self._bound)
 
-    def is_quiet(self, now_ns: int) -> bool:
-        return not self.since and not self._turns
+    def quiet_turn(self, now_ns: int) -> int | None:
+        return None if self.since or self._turns else 0
 
     def running(self, reading: Reading, stack_empty: bool | None) -> bool:
         return True

@@ -32,8 +32,11 @@ class Heartbeat(Protocol):
     def read(self, now_ns: int) -> Reading:
         """Busy since when? No I/O, so that a frame taken just before belongs to the same moment."""
 
-    def is_quiet(self, now_ns: int) -> bool:
-        """Whether the loop is known to wait, and no turn is to be told: all that most looks need to know. No I/O."""
+    def quiet_turn(self, now_ns: int) -> int | None:
+        """The turn after which the loop waits, with nothing to tell: all that most looks need to know. None: look closer.
+
+        It may ask the kernel, once per turn: a look that goes on takes its frames afterwards.
+        """
 
     def running(self, reading: Reading, stack_empty: bool | None) -> bool:
         """Whether `reading`, which looks busy, truly is.

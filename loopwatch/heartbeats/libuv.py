@@ -143,10 +143,11 @@ class LibuvHeartbeat:
         self._clock_ns, self._seen_ns = clock_ns, now_ns
         return Reading(count, None if self._known == "waits" else self._since_ns, self._exact)
 
-    def is_quiet(self, now_ns: int) -> bool:
-        if self._known != "waits" or self._turns:
-            return False
-        return self._read_guarded() == (self._count, self._clock_ns)
+    def quiet_turn(self, now_ns: int) -> int | None:
+        reading = self.read(now_ns)
+        if reading.since_ns is not None and self.running(reading, None):
+            return None
+        return None if self._turns else reading.turn
 
     def _next_turn(self, count: int, clock_ns: int, now_ns: int) -> None:
         self._settle(count, clock_ns, now_ns)

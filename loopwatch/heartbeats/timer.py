@@ -55,8 +55,9 @@ class TimerHeartbeat:
         due = self._due_ns
         return Reading(due, due if self._loop is not None and now_ns > due else None, exact=False)
 
-    def is_quiet(self, now_ns: int) -> bool:
-        return now_ns <= self._due_ns and not self._turns
+    def quiet_turn(self, now_ns: int) -> int | None:
+        due = self._due_ns
+        return due if now_ns <= due and not self._turns else None
 
     def running(self, reading: Reading, stack_empty: bool | None) -> bool:
         return True

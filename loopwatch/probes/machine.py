@@ -24,6 +24,11 @@ class MachineProbe:
         return time.process_time_ns()
 
     @staticmethod
+    def others_cpu_ns() -> int | None:
+        """CPU time of all threads but the watchdog so far."""
+        return time.process_time_ns() - time.thread_time_ns()
+
+    @staticmethod
     def own_switches() -> int | None:
         """Voluntary context switches of the watchdog so far."""
         return context_switches()

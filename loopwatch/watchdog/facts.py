@@ -13,7 +13,7 @@ from loopwatch.watchdog.notes import Look, Mark, Pending, Pulse, Watched, vitals
 
 __all__ = ["PROMPT_NS", "AllowancesWithin", "Facts"]
 
-PROMPT_NS, ASK_AGAIN_NS = 500_000, 250_000_000
+PROMPT_NS, ASK_AGAIN_NS, RENEW_NS = 500_000, 250_000_000, 1_000_000_000
 QUIET_NS = 300_000
 """A process that has burned less than this stands where it stood."""
 PRESSED = 0.2
@@ -39,16 +39,18 @@ class Facts:
         asked_ns, runqueue_ns = (0, None) if before is None else (before.asked_ns, before.runqueue_ns)
         if now - due_ns > PROMPT_NS or now - asked_ns > ASK_AGAIN_NS:
             asked_ns, runqueue_ns = now, machine.own_runqueue_ns()
-        return Pulse(now, machine.process_cpu_ns(), runqueue_ns, machine.own_switches(), asked_ns)
+        return Pulse(now, machine.others_cpu_ns(), runqueue_ns, machine.own_switches(), asked_ns)
 
     def settle(self) -> None:
         """All loops have just been marked."""
-        self._settled_ns = self._machine.process_cpu_ns()
+        self._settled_ns = self._machine.others_cpu_ns()
 
-    def is_quiet(self) -> bool:
-        """Whether the process has computed next to nothing since then, so that all marks still hold."""
-        process_ns = self._machine.process_cpu_ns()
-        return None not in (process_ns, self._settled_ns) and (process_ns or 0) - (self._settled_ns or 0) < QUIET_NS
+    def is_quiet(self, pulse: Pulse, now_ns: int) -> bool:
+        """Whether the process has computed next to nothing since then, looks apart, so that marks and `pulse` still hold."""
+        if now_ns - pulse.asked_ns > RENEW_NS:
+            return False  # what a look itself takes, and waits for a core, adds up
+        others_ns = self._machine.others_cpu_ns()
+        return None not in (others_ns, self._settled_ns) and (others_ns or 0) - (self._settled_ns or 0) < QUIET_NS
 
     def mark(self, watched: Watched, own: bool = True) -> Mark:
         """All clocks now; the watchdog's own only on its own thread."""

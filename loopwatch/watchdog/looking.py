@@ -89,7 +89,7 @@ class Watchdog:
             return self._clock.now_ns() + self.limits.idle_ns
 
     def _look(self, due_ns: int) -> int:
-        if self._all_is_quiet(due_ns):
+        if self._all_is_quiet(due_ns) or self._all_is_over(due_ns):
             return self._next_grid_ns
         seen = self._see(due_ns)
         before = None if self._pulse is None else self._pulse.aged(self._quiet_looks, self._quiet_ns)
@@ -115,7 +115,9 @@ class Watchdog:
         Such looks come 15 times a second for ever, each with cold caches: what they do not ask, they do not cost.
         """
         now = self._clock.now_ns()
-        if self._pulse is None or now - due_ns > PROMPT_NS or now < self._next_grid_ns or not self._facts.is_quiet():
+        if self._pulse is None or now - due_ns > PROMPT_NS or now < self._next_grid_ns:
+            return False
+        if not self._facts.is_quiet(self._pulse, now):
             return False
         for watched in self.watched:
             if not watched.is_quiet(now):
@@ -125,6 +127,18 @@ class Watchdog:
             watched.lags_ns.append(0)
         self._quiet_looks, self._quiet_ns, self._next_grid_ns = self._quiet_looks + 1, now, now + self.limits.idle_ns
         return True
+
+    def _all_is_over(self, due_ns: int) -> bool:
+        """Whether a look that came back for turns under way finds them over and no stalls, as it mostly does on a busy loop."""
+        now = self._clock.now_ns()
+        if now >= self._next_grid_ns or now - due_ns > self.limits.late_ns:
+            return False
+        followed = [watched for watched in self.watched if watched.pending is not None]
+        if not all(watched.is_past(now, self.limits.threshold_ns) for watched in followed):
+            return False
+        for watched in followed:
+            watched.pending = None
+        return bool(followed)
 
     def _see(self, due_ns: int) -> list[tuple[Watched, Look]]:
         """Frames first, then readings and walks; nothing here may give up the GIL."""

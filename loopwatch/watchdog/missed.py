@@ -87,9 +87,9 @@ def stood_still(before: Pulse, now: Pulse, due_ns: int, starved_ns: int) -> bool
     late = now.at_ns - due_ns
     if late < STILL_INTERVALS * sys.getswitchinterval() * 1e9:
         return False  # too short for the missing context switches to mean anything
-    if None in (before.process_ns, now.process_ns, before.switches, now.switches) or starved_ns > STILL_STARVED * late:
+    if None in (before.others_ns, now.others_ns, before.switches, now.switches) or starved_ns > STILL_STARVED * late:
         return False
-    burned = (now.process_ns or 0) - (before.process_ns or 0)
+    burned = (now.others_ns or 0) - (before.others_ns or 0)
     before_due = max(0, due_ns - before.at_ns) * (os.cpu_count() or 1)
     waits = (now.switches or 0) - (before.switches or 0)
     asking = late / (sys.getswitchinterval() * 1e9)

@@ -33,7 +33,8 @@ class Pulse:
     """The watchdog's own signs of life at one look; None: not known here."""
 
     at_ns: int
-    process_ns: int | None
+    others_ns: int | None
+    """CPU time of all threads but the watchdog."""
     runqueue_ns: int | None
     """How long it had waited for a core, as far as it was asked."""
     switches: int | None
@@ -41,11 +42,11 @@ class Pulse:
     """When its wait for a core was asked for last."""
 
     def aged(self, looks: int, until_ns: int) -> "Pulse":
-        """The same after so many quiet looks, the last at `until_ns`: each has waited once, and the process computed nothing."""
+        """The same after so many quiet looks, the last at `until_ns`: each has waited once, and nobody else computed."""
         if not looks:
             return self
         switches = None if self.switches is None else self.switches + looks
-        return Pulse(until_ns, self.process_ns, self.runqueue_ns, switches, self.asked_ns)
+        return Pulse(until_ns, self.others_ns, self.runqueue_ns, switches, self.asked_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,20 @@ class Watched:
 
     def is_quiet(self, now_ns: int) -> bool:
         """Whether the loop waits, and nothing is to be told of it."""
-        return self.pending is None and len(self.marks) > 0 and (self.failed or self.heartbeat.is_quiet(now_ns))
+        if self.pending is not None or not self.marks:
+            return False
+        turn = self.turn if self.failed else self.heartbeat.quiet_turn(now_ns)
+        if turn is None:
+            return False
+        self.turn = turn
+        return True
+
+    def is_past(self, now_ns: int, threshold_ns: int) -> bool:
+        """Whether the turn that was followed has ended, and cannot have been a stall."""
+        pending = self.pending
+        if pending is None or now_ns - pending.since_ns >= threshold_ns or self.failed:
+            return False
+        return self.heartbeat.read(now_ns).turn != pending.turn
 
 
 def base_mark(watched: Watched, since_ns: int) -> Mark | None:

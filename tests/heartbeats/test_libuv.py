@@ -100,6 +100,36 @@ def test_waits(scene):
     assert scene.look() is None
 
 
+def test_quiet(scene):
+    """A loop that waits is quiet, also after turns that were over soon; the kernel is asked once per turn."""
+    calls, probe = [], scene.heartbeat._probe
+    probe.syscall = lambda: calls.append(1) or scene.call
+
+    for turn in (1, 1, 2, 2, 2):
+        scene.uv.count = turn
+        assert scene.heartbeat.quiet_turn(scene.clock.now_ns()) == turn
+        scene.clock.advance(65)
+
+    assert len(calls) == 2
+    scene.turn_begins()
+    assert scene.heartbeat.quiet_turn(scene.clock.now_ns()) is None
+
+
+def test_not_quiet_with_something_to_tell(scene):
+    """A loop that waits again after a long turn is not quiet until that is told."""
+    scene.turn_begins()
+    scene.look()
+    scene.clock.advance(150)
+    scene.look()
+    scene.uv.polls()
+    scene.uv.wakes()
+    scene.call = POLLING
+
+    assert scene.heartbeat.quiet_turn(scene.clock.now_ns()) is None
+    assert len(scene.heartbeat.finished()) == 1
+    assert scene.heartbeat.quiet_turn(scene.clock.now_ns()) is not None
+
+
 def test_runs(scene):
     """A count that stands still while the thread does anything else is a turn, from when the poll returned."""
     scene.turn_begins()

@@ -53,6 +53,9 @@ class FakeMachine:
     def process_cpu_ns(self):
         return self.cpu
 
+    def others_cpu_ns(self):
+        return self.cpu
+
     def own_runqueue_ns(self):
         return self.waited
 

@@ -28,12 +28,12 @@ def test_idle_loop():
 
 
 def test_quiet_looks(bench):
-    """A look at a loop that waits, in a process that computes nothing, reads no clock of its thread; a stall ends that."""
-    bench.runs(1000)
-    bench.thread.schedule = lambda: pytest.fail("asked")
+    """Looks at a loop that waits, in a process that computes nothing, read its thread's clocks once a second; a stall ends that."""
+    asked, schedule = [], bench.thread.schedule
+    bench.thread.schedule = lambda: asked.append(1) or schedule()
+    bench.runs(10_000)
 
-    bench.runs(5000)
-    del bench.thread.schedule
+    assert 9 <= len(asked) <= 11
     bench.blocks(300)
 
     assert [seen.duration_ns for seen in bench.told] == [300 * MS]
@@ -81,6 +81,33 @@ def test_short_turns(bench):
 
     assert bench.watchdog.samples > 0
     assert bench.told == []
+
+
+def test_busy_loop_of_short_turns(bench):
+    """A loop that is always busy, with turns that are soon over, is looked at twice per grid look and its clocks read once."""
+    asked, schedule = [], bench.thread.schedule
+    bench.thread.schedule = lambda: asked.append(1) or schedule()
+    for _ in range(2000):
+        bench.heartbeat.start_turn()
+        bench.runs(5, cpu=1.0)
+
+    assert bench.looks <= 2 * 160
+    assert len(asked) <= 155
+    assert (bench.watchdog.samples, bench.told, bench.failures) == (0, [], [])
+
+
+@pytest.mark.parametrize("after_ms", range(0, 130, 10))
+def test_stall_after_short_turns(bench, after_ms):
+    """Whenever it begins on such a loop, a stall is sampled and told."""
+    for _ in range(100 + after_ms // 10):
+        bench.heartbeat.start_turn()
+        bench.runs(5, cpu=1.0)
+    bench.runs(after_ms % 65)
+
+    bench.blocks(120, cpu=1.0)
+
+    assert [seen.duration_ns for seen in bench.told] == [120 * MS]
+    assert bench.told[0].samples
 
 
 def test_sampling_schedule(bench):
