@@ -13,7 +13,7 @@ from loopwatch.watchdog.notes import Look, Mark, Pending, Pulse, Watched, vitals
 
 __all__ = ["PROMPT_NS", "AllowancesWithin", "Facts"]
 
-PROMPT_NS, ASK_AGAIN_NS, RENEW_NS = 500_000, 250_000_000, 1_000_000_000
+PROMPT_NS, ASK_AGAIN_NS = 500_000, 250_000_000
 QUIET_NS = 300_000
 """A process that has burned less than this stands where it stood."""
 PRESSED = 0.2
@@ -47,7 +47,7 @@ class Facts:
 
     def is_quiet(self, pulse: Pulse, now_ns: int) -> bool:
         """Whether the process has computed next to nothing since then, looks apart, so that marks and `pulse` still hold."""
-        if now_ns - pulse.asked_ns > RENEW_NS:
+        if now_ns - pulse.asked_ns > ASK_AGAIN_NS:
             return False  # what a look itself takes, and waits for a core, adds up
         others_ns = self._machine.others_cpu_ns()
         return None not in (others_ns, self._settled_ns) and (others_ns or 0) - (self._settled_ns or 0) < QUIET_NS

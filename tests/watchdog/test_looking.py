@@ -28,12 +28,12 @@ def test_idle_loop():
 
 
 def test_quiet_looks(bench):
-    """Looks at a loop that waits, in a process that computes nothing, read its thread's clocks once a second; a stall ends that."""
+    """Looks at a loop that waits, in a process that computes nothing, read its thread's clocks a few times a second; a stall ends that."""
     asked, schedule = [], bench.thread.schedule
     bench.thread.schedule = lambda: asked.append(1) or schedule()
     bench.runs(10_000)
 
-    assert 9 <= len(asked) <= 11
+    assert 25 <= len(asked) <= 40
     bench.blocks(300)
 
     assert [seen.duration_ns for seen in bench.told] == [300 * MS]
