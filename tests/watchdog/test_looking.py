@@ -28,7 +28,7 @@ def test_idle_loop():
 
 
 def test_quiet_looks(bench):
-    """Looks at a loop that waits, in a process that computes nothing, read its thread's clocks a few times a second; a stall ends that."""
+    """A look at a loop that waits, in a process that computes nothing, reads its clocks a few times a second; a stall ends that."""
     asked, schedule = [], bench.thread.schedule
     bench.thread.schedule = lambda: asked.append(1) or schedule()
     bench.runs(10_000)
