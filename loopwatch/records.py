@@ -17,10 +17,12 @@ __all__ = [
     "LoopStats",
     "Origin",
     "RequestInfo",
+    "Severity",
     "Share",
     "Spot",
     "Stall",
     "Waiting",
+    "severity_of",
 ]
 
 
@@ -53,6 +55,39 @@ class Cause(StrEnum):
     """The whole process was stopped (signal, debugger); counted, never reported."""
     UNKNOWN = "unknown"
     """Not decidable; the evidence says what was missing."""
+
+
+class Severity(StrEnum):
+    """How much it matters, in the words of log levels; in this order, least first."""
+
+    INFO = "info"
+    """For the record: the process was suspended."""
+    WARNING = "warning"
+    """Requests were late; or the machine did not run the loop, for however long."""
+    ERROR = "error"
+    """Somebody waited for a second or longer."""
+    CRITICAL = "critical"
+    """The service stands still: clients and health checks have given up."""
+
+    @property
+    def rank(self) -> int:
+        """0 to 3: severities compare by it, since strings compare by their letters."""
+        return _RANKS.index(self)
+
+
+_RANKS = tuple(Severity)
+ERROR_MS = 1_000.0
+CRITICAL_MS = 10_000.0
+"""Health checks of orchestrators and load balancers mostly give up after one to ten seconds."""
+
+
+def severity_of(cause: Cause, duration_ms: float) -> Severity:
+    """How much a stall matters. What the machine did to the process pages nobody: whoever owns the program cannot mend it."""
+    if cause is Cause.SUSPENDED:
+        return Severity.INFO
+    if cause is Cause.STARVED or duration_ms < ERROR_MS:
+        return Severity.WARNING
+    return Severity.ERROR if duration_ms < CRITICAL_MS else Severity.CRITICAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +275,16 @@ class Stall:
     holder: Holder | None = None
     """Cause `gil`: the thread that kept the GIL; `lock`: the one whose end or result was waited for; None: not known."""
     suppressed_count: int = 0
-    """How many stalls with this fingerprint were held back since the last record."""
+    """How many stalls were held back and are told of only here: of this fingerprint by its own limit, and any by the common one."""
     suppressed_ms: float = 0.0
     """Their total duration."""
+    stack_omitted: bool = False
+    """Whether `stack`, and that of the `holder`, was left out because the limit on stacks was used up."""
+
+    @property
+    def severity(self) -> Severity:
+        """How much it matters, by cause and duration so far."""
+        return severity_of(self.cause, self.duration_ms)
 
     @property
     def ongoing(self) -> bool:
@@ -257,22 +299,51 @@ class Stall:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """All stalls with one fingerprint."""
+    """All stalls with one fingerprint. It opens with the first, closes when none has come for a while, and may open again."""
 
+    id: str
+    """Of this opening: every opening has its own."""
+    state: str
+    """"open"; "quiet" when no stall has come for `quiet_ms`; "closed" after five times that, or because the watch has ended."""
+    severity: Severity
+    """The worst stall of this opening so far."""
     fingerprint: str
     cause: Cause
     origin: Origin | None
     count: int
+    """Its ended stalls: 0 while the first one lasts, or where that one turned out to be another incident's when it ended."""
     lost_ms: float
+    """Their total duration."""
     max_ms: float
+    p50_ms: float
+    """Percentiles of their durations, at most 5 % off; 0 where none has ended."""
+    p95_ms: float
+    p99_ms: float
     first_at: datetime
+    """When the first of them began."""
     last_at: datetime
+    """When the latest of them began."""
+    opened_at: datetime
+    """When the first stall of this opening began."""
+    opened_count: int
+    """Ended stalls of this opening alone."""
+    opened_ms: float
+    """Their total duration."""
+    openings: int
+    """How many times it has opened, this one included."""
     endpoints: tuple[tuple[str, int], ...]
     """The requests that held the loop, by endpoint, most first."""
+    waited: tuple[tuple[str, int], ...]
+    """The requests that it made wait, by endpoint, most first: upper bounds."""
     waiting_max: int | None
     """The most requests that one of these stalls held up."""
     advice: str | None
     latest: Stall
+    """The latest record of it: of a stall that has ended, or of one that lasts."""
+    news: str | None = None
+    """Why a sink is told: "opened", "worse" (a higher severity), "ongoing" (at doubling intervals), "closed"; None: it is not."""
+    suppressed_count: int = 0
+    """How many openings closed without a word since the last news of an opening, because too many came at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """`enable`, `disable`, `watching` and the `Watch` that they give: the door to everything else."""
 
+import itertools
+import secrets
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
@@ -7,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from loopwatch.clocks import time
 from loopwatch.delivery import say
 from loopwatch.engine import ENGINE
 from loopwatch.errors import SettingError
@@ -44,7 +47,7 @@ class Watch:
         """Drop all that was recorded: called in the child after a fork, where threads and locks are gone, too."""
         self._lock = threading.Lock()
         self._stalls: deque[Stall] = deque(maxlen=self.settings.keep)
-        self._incidents = Incidents(self.settings.keep)
+        self._incidents = Incidents(self.settings.keep, _incident_ids().__next__)
         self._tallies: dict[tuple[str, int], Tally] = {}
         self._announced: OrderedDict[str, int] = OrderedDict()
         self._before = _spent()
@@ -60,9 +63,9 @@ class Watch:
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
-        """Stalls grouped by fingerprint, most lost time first."""
+        """Stalls grouped by fingerprint, most lost time first; at most `keep` of them."""
         with self._lock:
-            return self._incidents.all()
+            return self._incidents.all(time.monotonic())
 
     def stats(self) -> LoopStats:
         """Totals of all loops together, and of each in `.loops`."""
@@ -148,7 +151,7 @@ class Watch:
             self._tallies.setdefault(key, Tally()).add(stall)
             if stall.cause is not Cause.SUSPENDED and stall.allowed is None:
                 self._stalls.append(stall)
-                self._incidents.add(stall)
+                self._incidents.add(stall, time.monotonic())
 
 
 def _guarded(rule: Rule) -> Rule:
@@ -170,6 +173,12 @@ def _guarded(rule: Rule) -> Rule:
         return verdict
 
     return asked
+
+
+def _incident_ids() -> Iterator[str]:
+    """Unique over all processes: a random prefix, then a count."""
+    prefix = secrets.token_hex(5)
+    return (f"{prefix}-i{number:x}" for number in itertools.count(1))
 
 
 def _spent() -> Spent:

@@ -1,5 +1,6 @@
 """Stalls with one fingerprint, taken together."""
 
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -11,12 +12,17 @@ from loopwatch.incidents import MAX_ENDPOINTS, Incidents
 from loopwatch.records import RequestInfo, Waiting
 
 
+def numbered():
+    """Makes ids."""
+    return map(str, itertools.count()).__next__
+
+
 def grouped(stalls, keep=100):
-    """The incidents of these stalls."""
-    incidents = Incidents(keep)
+    """The incidents of these stalls, which come at one moment."""
+    incidents = Incidents(keep, numbered())
     for one in stalls:
-        incidents.add(one)
-    return incidents.all()
+        incidents.add(one, now=0.0)
+    return incidents.all(now=0.0)
 
 
 def at(seconds):

@@ -36,6 +36,12 @@ class Hooks(Protocol):
     def count(self, stall: Stall) -> None:
         """Every stall that has ended, before any limit; also those that are allowed, and suspensions."""
 
+    def incident(self, incident: Incident) -> None:
+        """News of an incident (`Incident.news`): it opened, became worse, goes on, or closed.
+
+        Within a limit, and in pairs: what a sink is told opened is told closed once, at the latest before `end`.
+        """
+
     def end(self) -> None:
         """The watch ends, or the process does: what was opened is closed."""
 
