@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from loopwatch.errors import SettingError
 from loopwatch.probes import allowances
+from loopwatch.settings import check_allowance
 
 __all__ = ["allow"]
 
@@ -30,16 +31,7 @@ class allow:  # noqa: N801 - used as a verb: `with loopwatch.allow("warm-up"):`
     """
 
     def __init__(self, reason: str, up_to_ms: float | None = None) -> None:
-        if not isinstance(reason, str) or not reason.strip():
-            raise SettingError(
-                f"invalid reason {reason!r} for loopwatch.allow(); say in words why blocking is expected here"
-            )
-        if up_to_ms is not None and (
-            isinstance(up_to_ms, bool) or not isinstance(up_to_ms, int | float) or not 0 < up_to_ms < float("inf")
-        ):
-            raise SettingError(
-                f"invalid up_to_ms {up_to_ms!r} for loopwatch.allow(); give milliseconds above 0, or None"
-            )
+        check_allowance("loopwatch.allow()", reason, up_to_ms)
         self.reason = reason
         self.up_to_ms = up_to_ms
         self._up_to_ns = None if up_to_ms is None else int(up_to_ms * 1e6)

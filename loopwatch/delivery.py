@@ -21,6 +21,7 @@ __all__ = ["Delivery", "Queue", "say"]
 
 MAX_QUEUED = 1000
 MAX_FAILURES_SAID = 20
+RETRY_S = 60.0
 
 
 def say(message: str) -> None:
@@ -32,13 +33,27 @@ class Queue:
     """A bounded queue with one reading thread, which starts with the first item. Drops and counts what does not fit.
 
     `put` takes no lock of Python's and never blocks, so the watchdog may call it. Items are handled in order.
+
+    Args:
+        name: Of the thread.
+        handle: Called with each item, on the thread. Raises nothing.
+        limit: How many items may wait.
+        pass_time: Called between items: does what has fallen due, and says for how many seconds nothing will (None: until an
+            item comes).
     """
 
-    def __init__(self, name: str, handle: Callable[[Any], None], limit: int = MAX_QUEUED) -> None:
+    def __init__(
+        self,
+        name: str,
+        handle: Callable[[Any], None],
+        limit: int = MAX_QUEUED,
+        pass_time: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self.name = name
         self.dropped = 0
         self.native_id: int | None = None
         self._handle = handle
+        self._pass_time = pass_time
         self._limit = limit
         self._items: SimpleQueue[Any] = SimpleQueue()
         self._starting = threading.Lock()
@@ -49,9 +64,9 @@ class Queue:
         """Whether its thread has been started."""
         return self._thread is not None
 
-    def put(self, item: Any) -> bool:
-        """Queue an item; False if it was dropped."""
-        if self._items.qsize() >= self._limit:
+    def put(self, item: Any, in_any_case: bool = False) -> bool:
+        """Queue an item; False if it was dropped. `in_any_case`: for the few that somebody relies on; they are not dropped."""
+        if self._items.qsize() >= self._limit and not in_any_case:
             self.dropped += 1
             return False
         self._items.put(item)
@@ -90,7 +105,7 @@ class Queue:
     def _run(self) -> None:
         self.native_id = threading.get_native_id()
         while True:
-            item = self._items.get()
+            item = self._next()
             if item is _STOP:
                 with self._starting:
                     self._thread = None
@@ -99,6 +114,13 @@ class Queue:
                 item.set()
             else:
                 self._handle(item)
+
+    def _next(self) -> Any:
+        while True:
+            try:
+                return self._items.get(timeout=self._pass_time())
+            except Empty:  # something has fallen due
+                continue
 
     def drain(self) -> None:
         """Throw away what is queued."""
@@ -117,13 +139,17 @@ class Delivery:
 
     Args:
         receive: Called with each completed stall, on this thread.
+        pass_time: As for `Queue`, on this thread.
     """
 
-    def __init__(self, receive: Callable[[Observation], None]) -> None:
+    def __init__(
+        self, receive: Callable[[Observation], None], pass_time: Callable[[], float | None] = lambda: None
+    ) -> None:
         self.dumps: Callable[[], Sequence[Dump]] = tuple
         """What the sentinel has seen lately."""
-        self.queue = Queue("loopwatch-delivery", self.handle)
+        self.queue = Queue("loopwatch-delivery", self.handle, pass_time=self._time_passes)
         self._receive = receive
+        self._pass_time = pass_time
         self._resolver = Resolver()
         self._said: set[str] = set()
 
@@ -137,6 +163,18 @@ class Delivery:
             self._said.add(what)
             self.queue.put(f"loopwatch: {what}; this part is switched off, the program is not affected")
 
+    def carry_out(self, call: Callable[[], object], timeout_s: float) -> None:
+        """Make a call between two stalls and wait for it: on this thread; on the caller's where this one does not run."""
+        if self.queue.running:
+            self.queue.put(call, in_any_case=True)
+            self.queue.join(time.monotonic() + timeout_s)
+        else:
+            self.handle(call)
+
+    def wake(self) -> None:
+        """What falls due may do so earlier than thought."""
+        self.queue.put(lambda: None)
+
     def handle(self, item: Any) -> None:
         """Do what was queued: say a sentence, make a call, or deliver a stall with its stacks."""
         try:
@@ -147,7 +185,14 @@ class Delivery:
             else:
                 self._receive(self._joined(self._resolved(*item)))
         except Exception as error:  # noqa: BLE001
-            self.failed(f"{'the sentinel' if callable(item) else 'judging a stall'}: {error!r}")
+            self.failed(f"{'a call' if callable(item) else 'judging a stall'} on the delivery thread: {error!r}")
+
+    def _time_passes(self) -> float | None:
+        try:
+            return self._pass_time()
+        except Exception as error:  # noqa: BLE001 - stalls are told all the same
+            self.failed(f"telling what fell due: {error!r}")
+            return RETRY_S
 
     def _joined(self, observation: Observation) -> Observation:
         try:

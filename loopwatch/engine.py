@@ -12,41 +12,27 @@ import os
 import secrets
 import sys
 import threading
-from typing import Any, Protocol
+from typing import Any
 
 from loopwatch.attach import Attachment
 from loopwatch.clocks import SystemClock, time
 from loopwatch.delivery import Delivery
 from loopwatch.loops import Loops
 from loopwatch.observations import Observation
-from loopwatch.outlets import Outlet
 from loopwatch.probes import allowances
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.holders import HolderProbe
 from loopwatch.probes.machine import MachineProbe
 from loopwatch.probes.threads import ThreadProbe
-from loopwatch.schedule import Limits, limits_of
+from loopwatch.schedule import Limits
 from loopwatch.sentinel.process import Sentinel
-from loopwatch.settings import Settings
+from loopwatch.subscribers import Subscriber, Subscribers
 from loopwatch.watchdog import Watchdog, WatchdogThread, Watched, stall_ids
 
-__all__ = ["ENGINE", "Engine", "Subscriber"]
+__all__ = ["ENGINE", "Engine"]
 
 START_PATIENCE_S = 0.2
 EXIT_PATIENCE_S = 2.0
-
-
-class Subscriber(Protocol):
-    """What the engine needs of a watch."""
-
-    settings: Settings
-    outlets: list[Outlet]
-
-    def receive(self, observation: Observation, told: set[Any]) -> None:
-        """Judge a stall and queue it for the sinks. Called by the delivery thread."""
-
-    def forget(self) -> None:
-        """Drop all that was recorded: this process is a fork's child."""
 
 
 class Engine:
@@ -55,7 +41,7 @@ class Engine:
     def __init__(self) -> None:
         if hasattr(os, "register_at_fork"):  # it cannot be taken back; without subscribers it only renews what is here
             os.register_at_fork(after_in_child=self._after_fork)
-        self._subscribers: tuple[Subscriber, ...] = ()
+        self._subscribers = Subscribers()
         self._attachment: Attachment | None = None
         self._fresh()
 
@@ -65,7 +51,7 @@ class Engine:
         self.enabling = threading.Lock()
         """Held while the process-wide watch is made or ended. Here, since a fork's child needs a new one."""
         self._ending = False
-        self.delivery = Delivery(self._receive)
+        self.delivery = Delivery(self._receive, self._pass_time)
         self._garbage = GarbageProbe()
         self._machine = MachineProbe()
         self._finalizer: Any = None
@@ -98,7 +84,7 @@ class Engine:
         """Begin to watch for `subscriber`; the first one installs everything."""
         with self._lock:
             first = not self._subscribers
-            self._subscribers = (*self._subscribers, subscriber)
+            self._subscribers = self._subscribers.plus(subscriber)
             self._apply_limits()
             if first:
                 self._install()
@@ -114,18 +100,25 @@ class Engine:
                 self._ending = True
                 self.loops.detach_all()
                 self.flush(START_PATIENCE_S)
-            self._subscribers = tuple(one for one in self._subscribers if one is not subscriber)
+            self._subscribers = self._subscribers.without(subscriber)
             self._apply_limits()
-            if not last and not self._wants_sentinel():
+            if not last and not self._subscribers.want_sentinel:
                 self.sentinel.end()
             if last:
                 self._uninstall()
                 self._ending = False
+        self.delivery.carry_out(subscriber.end, 1.0)
         for outlet in subscriber.outlets:
             outlet.end(1.0)
 
+    def settings_changed(self) -> None:
+        """Those of a subscriber are others from now on."""
+        with self._lock:
+            self._apply_limits()
+        self.delivery.wake()
+
     def _apply_limits(self) -> None:
-        limits = limits_of(one.settings for one in self._subscribers)
+        limits = self._subscribers.limits
         self.watchdog.limits = limits
         for watched in self.watchdog.watched:
             watched.heartbeat.limit_ns = limits.threshold_ns
@@ -171,7 +164,7 @@ class Engine:
 
     def _start_threads(self) -> None:
         with self._lock:
-            outlets = [outlet for subscriber in self._subscribers for outlet in subscriber.outlets]
+            outlets = self._subscribers.outlets
             for queue in (self.delivery.queue, *(outlet.queue for outlet in outlets)):
                 # Now: at the interpreter's exit, when the last stall comes, it would be too late. And all the way to their
                 # waiting: a thread that is just starting would compete with the watchdog for the GIL.
@@ -180,12 +173,9 @@ class Engine:
             for outlet in outlets:
                 outlet.begin()
             self._thread.start()
-            if self._wants_sentinel():
+            if self._subscribers.want_sentinel:
                 self.sentinel.begin()
             self._finish_as_a_child()
-
-    def _wants_sentinel(self) -> bool:
-        return any(subscriber.settings.sentinel for subscriber in self._subscribers)
 
     def _looked(self, due_ns: int) -> None:
         """The watchdog has looked. On its thread."""
@@ -206,10 +196,10 @@ class Engine:
         self._machine.close()
 
     def _receive(self, observation: Observation) -> None:
-        """Hand a stall to every watch. On the delivery thread."""
-        told: set[Any] = set()
-        for subscriber in self._subscribers:
-            subscriber.receive(observation, told)
+        self._subscribers.receive(observation)
+
+    def _pass_time(self) -> float | None:
+        return self._subscribers.pass_time()
 
     # ── flush, exit, fork ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -220,8 +210,7 @@ class Engine:
             return False
         if not self.delivery.queue.join(deadline):
             return False
-        outlets = [outlet for subscriber in self._subscribers for outlet in subscriber.outlets]
-        return all(outlet.queue.join(deadline) for outlet in outlets)
+        return all(outlet.queue.join(deadline) for outlet in self._subscribers.outlets)
 
     def _finish_as_a_child(self) -> None:
         """A process that multiprocessing has forked leaves by `os._exit`, past `atexit` (Lib/multiprocessing/popen_fork.py)."""
@@ -238,8 +227,9 @@ class Engine:
         deadline = time.monotonic() + EXIT_PATIENCE_S
         self.flush(EXIT_PATIENCE_S)
         for subscriber in self._subscribers:
-            for outlet in subscriber.outlets:
-                outlet.end(max(0.0, deadline - time.monotonic()))
+            self.delivery.carry_out(subscriber.end, max(0.0, deadline - time.monotonic()))
+        for outlet in self._subscribers.outlets:
+            outlet.end(max(0.0, deadline - time.monotonic()))
         self.sentinel.stop()
 
     def _after_fork(self) -> None:
@@ -258,7 +248,7 @@ class Engine:
         for subscriber in self._subscribers:
             subscriber.forget()
         if self._subscribers:
-            self.watchdog.limits = limits_of(one.settings for one in self._subscribers)
+            self.watchdog.limits = self._subscribers.limits
             self._garbage.install()
             for watched in here:
                 self.loops.rejoin(watched.loop)

@@ -194,6 +194,8 @@ class Observation:
     switch_interval_ns: int = 5_000_000
     threshold_ns: int = 100_000_000
     """The shortest turn that anyone calls a stall."""
+    ran_ns: int | None = None
+    """For how long the loop had been watched in this run of it when the stall ended; None: not known."""
 
     @property
     def duration_ns(self) -> int:

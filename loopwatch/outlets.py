@@ -1,18 +1,16 @@
-"""Sinks, each isolated from all others: a thread and a bounded queue of its own, and a limit on what people have to read.
+"""Sinks, each isolated from all others: a thread and a bounded queue of its own, and limits on what people have to read.
 
 So a sink that hangs delays nobody, and one that raises is switched off and said once.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 
-from loopwatch.clocks import time
 from loopwatch.delivery import Queue, say
-from loopwatch.records import Stall
+from loopwatch.quotas import Quotas
+from loopwatch.records import Incident, Stall
 from loopwatch.sinks import Sink, Source, describe_sink
 
-__all__ = ["Limiter", "Outlet"]
+__all__ = ["Outlet"]
 
 FAILURES_ALLOWED = 3
 """A sink that raises this many times in a row is switched off."""
@@ -24,22 +22,24 @@ class Outlet:
     """One sink, isolated from all others. All calls of the sink and its hooks are made on the thread of its queue."""
 
     def __init__(
-        self, sink: Sink, name: str | None = None, limiter: "Limiter | None" = None, source: Source | None = None
+        self, sink: Sink, name: str | None = None, quotas: Quotas | None = None, source: Source | None = None
     ) -> None:
         self.sink = sink
         self.name = name
         """Under which it was asked for; None for a callable."""
         self.queue = Queue(f"loopwatch-sink-{describe_sink(sink)}"[:60], self._deliver)
-        self._limiter = limiter
+        self._quotas = quotas
         self._source = source
         self._failures = 0
         self._off = False
         self._said_dropped = 0
         self._begun = False
+        self._incidents: set[str] = set()
+        """Openings of which the sink is to be told the end. As many as the watch remembers incidents, at most."""
 
     def renewed(self) -> "Outlet":
         """The same sink with nothing queued and no thread: after a fork."""
-        return Outlet(self.sink, self.name, None if self._limiter is None else Limiter(), self._source)
+        return Outlet(self.sink, self.name, None if self._quotas is None else self._quotas.renewed(), self._source)
 
     def begin(self) -> None:
         """The sink's thread runs from now on, and the sink is told so. Beginning twice does nothing."""
@@ -54,26 +54,65 @@ class Outlet:
             self.tell("end")
         return self.queue.stop(timeout_s)
 
-    def tell(self, hook: str, *records: object) -> None:
-        """Call a hook of the sink's (`loopwatch.sinks.Hooks`), if it has that one."""
+    def tell(self, hook: str, *records: object, in_any_case: bool = False) -> bool:
+        """Call a hook of the sink's (`loopwatch.sinks.Hooks`); False if it has not that one, or cannot take any more."""
         call = getattr(self.sink, hook, None)
-        if call is not None:
-            self._put((call, records))
+        return call is not None and self._put((call, records), in_any_case)
 
-    def put(self, stall: Stall) -> None:
-        """Queue a stall for people to read, within the limits. Called by the delivery thread."""
-        limited = stall if self._limiter is None else self._limiter.pass_on(stall)
-        if limited is not None:
-            self._put((self.sink, (limited,)))
+    def tell_incident(self, incident: Incident) -> None:
+        """Pass on news of an incident, in pairs: of one whose opening this sink was not told, it is told nothing."""
+        if incident.news == "opened":
+            if self.tell("incident", incident):
+                self._incidents.add(incident.id)
+        elif incident.id in self._incidents:
+            closed = incident.news == "closed"
+            self.tell("incident", incident, in_any_case=closed)
+            if closed:
+                self._incidents.discard(incident.id)
 
-    def _put(self, item: Item) -> None:
+    # Called by the delivery thread: what people read of stalls, within limits.
+
+    def put(self, stall: Stall, now: float) -> bool:
+        """Queue a stall; False if it was held back."""
+        record = stall if self._quotas is None else self._quotas.pass_on(stall, now)
+        if record is not None:
+            self._put((self.sink, (record,)))
+        return record is not None
+
+    def owes(self, stall: Stall) -> bool:
+        """Whether the sink was told of this stall while it lasted, and has yet to be told its end."""
+        return self._quotas is not None and self._quotas.owes(stall.id)
+
+    def pass_time(self, now: float) -> float | None:
+        """Tell what was held back for long enough; when there will be more of that, None: not before a stall comes."""
+        if self._quotas is None:
+            return None
+        for record in self._quotas.pass_time(now):
+            self._put((self.sink, (record,)))
+        return self._quotas.due(now)
+
+    def let_go(self, now: float) -> None:
+        """Tell all that was held back: the watch ends."""
+        for record in () if self._quotas is None else self._quotas.close(now):
+            self._put((self.sink, (record,)))
+
+    def adjust(self, repeat_s: float, records: int, stacks: int) -> None:
+        """Other limits from now on; as for `Quotas`."""
+        if self._quotas is not None:
+            self._quotas.adjust(repeat_s, records, stacks)
+
+    def _put(self, item: Item, in_any_case: bool = False) -> bool:
         if self._off:
-            return
+            return False
         if not self.queue.start():
             self._deliver(item)
-        elif not self.queue.put(item) and self.queue.dropped > 2 * self._said_dropped:
+            return True
+        if self.queue.put(item, in_any_case):
+            return True
+        if self.queue.dropped > 2 * self._said_dropped:
             self._said_dropped = self.queue.dropped
             say(f"loopwatch: sink {describe_sink(self.sink)} is too slow; {self.queue.dropped} records dropped so far")
+        return False
 
     def _deliver(self, item: Item) -> None:
         if self._off:
@@ -90,50 +129,3 @@ class Outlet:
                 say(f"loopwatch: sink {describe_sink(self.sink)} is switched off, {why}: {error!r}")
         else:
             self._failures = 0
-
-
-class Limiter:
-    """Lets the first few records of a fingerprint through per minute, and counts what it holds back.
-
-    What was announced while it lasted is always told when it has ended. Used by one thread.
-    """
-
-    def __init__(
-        self, burst: int = 5, per_s: float = 60.0, fingerprints: int = 2000, now: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._burst = burst
-        self._per_s = per_s
-        self._fingerprints = fingerprints
-        self._now = now
-        self._seen: OrderedDict[str, list[float]] = OrderedDict()  # [window start, passed, held back, their ms]
-        self._announced: OrderedDict[str, None] = OrderedDict()
-
-    def pass_on(self, stall: Stall) -> Stall | None:
-        """The stall, with the count of those held back before it; None to hold it back."""
-        state = self._state(stall.fingerprint)
-        if not self._must_pass(stall):
-            if state[1] >= self._burst:
-                state[2] += 1
-                state[3] += stall.duration_ms
-                return None
-            state[1] += 1
-        held, held_ms, state[2], state[3] = int(state[2]), state[3], 0, 0.0
-        return replace(stall, suppressed_count=held, suppressed_ms=held_ms)
-
-    def _state(self, fingerprint: str) -> list[float]:
-        now = self._now()
-        state = self._seen.setdefault(fingerprint, [now, 0, 0, 0.0])
-        self._seen.move_to_end(fingerprint)
-        if now - state[0] >= self._per_s:
-            state[0], state[1] = now, 0
-        if len(self._seen) > self._fingerprints:
-            self._seen.popitem(last=False)
-        return state
-
-    def _must_pass(self, stall: Stall) -> bool:
-        if stall.ongoing:
-            self._announced[stall.id] = None
-            if len(self._announced) > self._fingerprints:
-                self._announced.popitem(last=False)
-            return True
-        return self._announced.pop(stall.id, 0) is None

@@ -292,6 +292,11 @@ class Stall:
         return self.state == "ongoing"
 
     @property
+    def only_counted(self) -> bool:
+        """Whether it is counted and not reported: it is allowed, or the whole process was suspended."""
+        return self.allowed is not None or self.cause is Cause.SUSPENDED
+
+    @property
     def await_chain(self) -> tuple[str, ...]:
         """The coroutines on the stack, outermost first: handler, service, repository."""
         return tuple(frame.function for frame in self.stack if frame.coroutine)

@@ -7,7 +7,7 @@ beats the default. Reading happens when a watch begins, on the caller's thread, 
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,16 @@ class Settings:
     """Callables that take a `Stall`, or names ("structlog"), with what they need after a colon."""
     app_packages: tuple[str, ...] = ()
     """Installed packages (import names) that count as the user's code."""
+    grace_ms: float = 0.0
+    """Stalls that end within so much time of a loop's start are counted, not reported."""
+    repeat_ms: float = 60_000.0
+    """After the first five, records of one fingerprint come so far apart at least, and ever farther as it goes on."""
+    records_per_minute: int = 30
+    """Records of all fingerprints that a named sink gets; what is held back is counted in the next."""
+    stacks_per_minute: int = 10
+    """So many of them carry their stack; beyond, they come without. 0: none does."""
+    quiet_ms: float = 60_000.0
+    """An incident without a stall for so long is quiet; after five times that it is closed."""
     rules: tuple[Any, ...] = ()
     """Rules of your own, `(Observation) -> Verdict | None` (`loopwatch.observations`), asked for the cause before ours."""
     session: str | None = None
@@ -82,6 +92,41 @@ def resolve(
     for name, value in keywords.items():
         values[name] = _checked(name, value, "a keyword argument")
     return Settings(**values)
+
+
+CHANGEABLE = frozenset(
+    "threshold_ms ongoing_ms grace_ms repeat_ms records_per_minute stacks_per_minute quiet_ms".split()
+)
+
+
+def changed(settings: Settings, keywords: Mapping[str, Any]) -> Settings:
+    """These settings with others for those that may change while a watch runs.
+
+    Raises:
+        SettingError: a name is unknown or may not change, or a value cannot be used.
+    """
+    values = {name: _checked(name, value, "a keyword argument") for name, value in keywords.items()}
+    fixed = sorted(set(values) - CHANGEABLE)
+    if fixed:
+        raise SettingError(
+            f"cannot change {', '.join(fixed)} of a watch that runs, only {', '.join(sorted(CHANGEABLE))}; "
+            "close it and make another"
+        )
+    return replace(settings, **values)
+
+
+def check_allowance(door: str, reason: Any, up_to_ms: Any) -> None:
+    """Whether blocking may be allowed so.
+
+    Raises:
+        SettingError: `reason` is empty, or `up_to_ms` is neither above 0 nor None.
+    """
+    if not isinstance(reason, str) or not reason.strip():
+        raise SettingError(f"invalid reason {reason!r} for {door}; say in words why blocking is expected here")
+    if up_to_ms is not None and (
+        isinstance(up_to_ms, bool) or not isinstance(up_to_ms, int | float) or not 0 < up_to_ms < float("inf")
+    ):
+        raise SettingError(f"invalid up_to_ms {up_to_ms!r} for {door}; give milliseconds above 0, or None")
 
 
 def find_project(start: Path | None = None) -> tuple[str, Mapping[str, Any]]:
@@ -149,6 +194,13 @@ def _number(value: Any) -> float:
         return float(value)
     except ValueError:
         raise ValueError("give milliseconds above 0, such as 50") from None
+
+
+def _ms(value: Any) -> float:
+    number = _number(value)
+    if not 0 <= number <= MOST_MS:
+        raise ValueError(f"give milliseconds, from 0 to {MOST_MS:g}, such as 10000")
+    return number
 
 
 def _positive_ms_or_none(value: Any) -> float | None:
@@ -278,6 +330,11 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "ongoing_ms": _positive_ms_or_none,
     "sinks": _sinks,
     "app_packages": _packages,
+    "grace_ms": _ms,
+    "repeat_ms": _positive_ms,
+    "records_per_minute": _whole(1),
+    "stacks_per_minute": _whole(0),
+    "quiet_ms": _positive_ms,
     "rules": _rules,
     "session": _not_yet(_path),
     "sentinel": _sentinel,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from loopwatch.loops import LoopRun, Totals
 from loopwatch.records import Cause, LoopInfo, LoopStats, Stall
 
-__all__ = ["Spent", "Tally", "key_of", "stats_of"]
+__all__ = ["Key", "Spent", "Tally", "key_of", "stats_of"]
 
 Key = tuple[str, int]
 """A loop's backend and the identity of its thread."""

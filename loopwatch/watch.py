@@ -1,32 +1,30 @@
 """`enable`, `disable`, `watching` and the `Watch` that they give: the door to everything else."""
 
-import itertools
-import secrets
-import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from loopwatch.books import Books
 from loopwatch.clocks import time
 from loopwatch.delivery import say
 from loopwatch.engine import ENGINE
 from loopwatch.errors import SettingError
-from loopwatch.incidents import Incidents
 from loopwatch.judge import RULES, Rule, judge
+from loopwatch.judge.allowed import Standing, standing_reason
 from loopwatch.observations import Observation, Verdict
-from loopwatch.outlets import Limiter, Outlet
-from loopwatch.records import Cause, Incident, LoopStats, Stall
-from loopwatch.schedule import doubled
-from loopwatch.settings import Settings, check_sink, resolve, shown, sink_name
+from loopwatch.outlets import Outlet
+from loopwatch.quotas import Quotas
+from loopwatch.records import Incident, LoopStats, Stall
+from loopwatch.settings import Settings, changed, check_allowance, check_sink, resolve, shown, sink_name
 from loopwatch.sinks import describe_sink, sink_called
-from loopwatch.stats import Spent, Tally, key_of, stats_of
+from loopwatch.stats import Spent, key_of, stats_of
 
 __all__ = ["Watch", "disable", "enable", "watching"]
 
 Sink = Callable[[Stall], None]
-MAX_ANNOUNCED = 256
+START_UP = "start-up"
+"""The reason for which a stall within `grace_ms` is allowed."""
 
 
 class Watch:
@@ -37,19 +35,18 @@ class Watch:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.outlets: list[Outlet] = [_outlet(sink, self) for sink in settings.sinks]
+        self.asked_for = settings
+        """As they were before `configure`."""
+        self.outlets: list[Outlet] = [self._outlet(sink) for sink in settings.sinks]
         self._rules = (*map(_guarded, settings.rules), *RULES)
+        self._standing: dict[str, Standing] = {}
         self._closed = False
         self.forget()
         ENGINE.subscribe(self)
 
     def forget(self) -> None:
         """Drop all that was recorded: called in the child after a fork, where threads and locks are gone, too."""
-        self._lock = threading.Lock()
-        self._stalls: deque[Stall] = deque(maxlen=self.settings.keep)
-        self._incidents = Incidents(self.settings.keep, _incident_ids().__next__)
-        self._tallies: dict[tuple[str, int], Tally] = {}
-        self._announced: OrderedDict[str, int] = OrderedDict()
+        self._books = Books(self.settings)
         self._before = _spent()
         self.outlets = [outlet.renewed() for outlet in self.outlets]
 
@@ -58,19 +55,16 @@ class Watch:
     @property
     def stalls(self) -> tuple[Stall, ...]:
         """The latest ended stalls, oldest first; at most `keep` of them. Allowed ones and suspensions are only counted."""
-        with self._lock:
-            return tuple(self._stalls)
+        return self._books.stalls()
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
         """Stalls grouped by fingerprint, most lost time first; at most `keep` of them."""
-        with self._lock:
-            return self._incidents.all(time.monotonic())
+        return self._books.incidents(time.monotonic())
 
     def stats(self) -> LoopStats:
         """Totals of all loops together, and of each in `.loops`."""
-        with self._lock:
-            tallies = dict(self._tallies)
+        tallies = self._books.tallies()
         spent = _spent()
         own_dropped = sum(outlet.queue.dropped for outlet in self.outlets)
         spent = replace(spent, dropped=spent.dropped + own_dropped)
@@ -99,7 +93,49 @@ class Watch:
             check_sink(sink)
         except ValueError as error:
             raise SettingError(f"invalid sink {shown('sinks', sink)}; {error}") from None
-        self.outlets = [*self.outlets, _outlet(sink, self)]
+        self.outlets = [*self.outlets, self._outlet(sink)]
+
+    def configure(self, **settings: Any) -> None:
+        """Change settings from now on: thresholds, grace and limits. What is not given stays as it is.
+
+        >>> with watching(sinks=[]) as watch:
+        ...     watch.configure(threshold_ms=250, records_per_minute=10)
+
+        Raises:
+            SettingError: a setting cannot be used, or not be changed while the watch runs; then none is changed.
+        """
+        self.settings = changed(self.settings, settings)
+        self._books.adjust(self.settings)
+        for outlet in self.outlets:
+            outlet.adjust(*_limits(self.settings))
+        ENGINE.settings_changed()
+
+    def allow(self, what: str, reason: str, up_to_ms: float | None = None) -> None:
+        """From now on, stalls of one kind are expected: counted, not reported. Once more for the same kind: it is replaced.
+
+        >>> with watching(sinks=[]) as watch:
+        ...     watch.allow("shop.reports:render_pdf", "ticket 4711", up_to_ms=500)
+
+        `loopwatch.allow` says the same of a piece of code.
+
+        Args:
+            what: A fingerprint, or the line's "module:function", the function by its qualified name.
+            reason: Why; shown where allowed stalls are counted.
+            up_to_ms: How much of a stall is excused, in milliseconds; None: any length.
+
+        Raises:
+            SettingError: one of them cannot be used.
+        """
+        check_allowance("watch.allow()", reason, up_to_ms)
+        if not isinstance(what, str) or not what.strip():
+            raise SettingError(
+                f"invalid {what!r} for watch.allow(); give a stall's fingerprint, or the module:function of its line"
+            )
+        self._standing = {**self._standing, what: Standing(what, reason, up_to_ms)}
+
+    def disallow(self, what: str) -> None:
+        """Take back `allow`. Without one this does nothing."""
+        self._standing = {one: standing for one, standing in self._standing.items() if one != what}
 
     def close(self) -> None:
         """End this watch when what was observed so far has been delivered. Closing twice does nothing."""
@@ -112,46 +148,66 @@ class Watch:
             for kind in [kind for kind, watch in _enabled.items() if watch is self]:
                 del _enabled[kind]
 
+    def _outlet(self, sink: str | Sink) -> Outlet:
+        if callable(sink):
+            return Outlet(sink, source=self)
+        return Outlet(sink_called(sink), sink_name(sink)[0], Quotas(*_limits(self.settings)), self)
+
     # ── the engine's side: the delivery thread ──────────────────────────────────────────────────────────────────
 
-    def receive(self, observation: Observation, told: set[Any]) -> None:
-        """Judge a stall and hand it to the sinks. `told`: sinks by name that had this record from another watch."""
-        if observation.duration_ns < self.settings.threshold_ns:
+    def receive(self, observation: Observation, told: dict[str, bool]) -> None:
+        """Judge a stall and hand it to the sinks; see `loopwatch.subscribers.Subscriber`."""
+        if not self._books.wants(observation, self.settings):
             return
-        if observation.ongoing and not self._announces(observation):
-            return
-        stall = judge(observation, self.settings.threshold_ms, self.settings.app_packages, self._rules)
-        if not observation.ongoing:
-            self._record(stall)
+        stall, now = self._judged(observation), time.monotonic()
+        if not stall.ongoing:
             for outlet in self.outlets:
                 outlet.tell("count", stall)
-        if stall.cause is Cause.SUSPENDED or stall.allowed is not None:
-            return
+        tell, news = self._books.add(stall, now)
+        self._tell_incidents(news, told)
+        if tell:
+            self._tell(stall, now, told)
+
+    def _judged(self, observation: Observation) -> Stall:
+        settings = self.settings
+        stall = judge(observation, settings.threshold_ms, settings.app_packages, self._rules)
+        if stall.allowed is not None:
+            return stall
+        reason = standing_reason(stall, self._standing.values())
+        if reason is None and observation.ran_ns is not None and observation.ran_ns < settings.grace_ms * 1e6:
+            reason = START_UP
+        return stall if reason is None else replace(stall, allowed=reason)
+
+    def _tell(self, stall: Stall, now: float, told: dict[str, bool]) -> None:
+        passed: dict[str, bool] = {}
         for outlet in self.outlets:
-            if outlet.name is None or outlet.name not in told:
-                outlet.put(stall)
-        told.update(outlet.name for outlet in self.outlets if outlet.name is not None)
+            name = outlet.name
+            if name is None:
+                outlet.put(stall, now)
+            elif name not in told or (not told[name] and outlet.owes(stall)):
+                passed[name] = outlet.put(stall, now) or passed.get(name, False)
+        told.update(passed)
 
-    def _announces(self, observation: Observation) -> bool:
-        first = self.settings.ongoing_ns
-        if first is None:
-            return False
-        due = doubled(first, self._announced.get(observation.id, 0))
-        if observation.duration_ns < due:
-            return False
-        self._announced[observation.id] = observation.duration_ns
-        if len(self._announced) > MAX_ANNOUNCED:
-            self._announced.popitem(last=False)
-        return True
+    def _tell_incidents(self, news: Iterable[Incident], told: Container[str | None] = ()) -> None:
+        for incident in news:
+            for outlet in self.outlets:
+                if incident.news != "opened" or outlet.name not in told:
+                    outlet.tell_incident(incident)
 
-    def _record(self, stall: Stall) -> None:
-        self._announced.pop(stall.id, None)
-        key = (stall.loop.backend, stall.loop.thread_id)
-        with self._lock:
-            self._tallies.setdefault(key, Tally()).add(stall)
-            if stall.cause is not Cause.SUSPENDED and stall.allowed is None:
-                self._stalls.append(stall)
-                self._incidents.add(stall, time.monotonic())
+    def pass_time(self) -> float | None:
+        """Tell what has fallen due; for how many seconds nothing will, None: not before a stall comes."""
+        now = time.monotonic()
+        news, due = self._books.pass_time(now)
+        self._tell_incidents(news)
+        times = [due, *(outlet.pass_time(now) for outlet in self.outlets)]
+        return min((max(0.0, time_s - now) for time_s in times if time_s is not None), default=None)
+
+    def end(self) -> None:
+        """Tell what was held back, and that all incidents are closed."""
+        now = time.monotonic()
+        for outlet in self.outlets:
+            outlet.let_go(now)
+        self._tell_incidents(self._books.close(now))
 
 
 def _guarded(rule: Rule) -> Rule:
@@ -175,12 +231,6 @@ def _guarded(rule: Rule) -> Rule:
     return asked
 
 
-def _incident_ids() -> Iterator[str]:
-    """Unique over all processes: a random prefix, then a count."""
-    prefix = secrets.token_hex(5)
-    return (f"{prefix}-i{number:x}" for number in itertools.count(1))
-
-
 def _spent() -> Spent:
     runs = list(ENGINE.loops.runs.values())
     return Spent(
@@ -191,10 +241,9 @@ def _spent() -> Spent:
     )
 
 
-def _outlet(sink: str | Sink, source: Watch) -> Outlet:
-    if callable(sink):
-        return Outlet(sink, source=source)
-    return Outlet(sink_called(sink), name=sink_name(sink)[0], limiter=Limiter(), source=source)
+def _limits(settings: Settings) -> tuple[float, int, int]:
+    """As `Quotas` wants them."""
+    return settings.repeat_ms / 1e3, settings.records_per_minute, settings.stacks_per_minute
 
 
 # ── the module's own functions ──────────────────────────────────────────────────────────────────────────────────
@@ -224,9 +273,9 @@ def enable_as(kind: str, settings: dict[str, Any]) -> Watch:
         present = _enabled.get(kind)
         if present is None:
             present = _enabled[kind] = Watch(wanted)
-        elif present.settings != wanted:
+        elif present.asked_for != wanted:
             raise SettingError(
-                f"loopwatch is enabled already, with {_difference(present.settings, wanted)}; "
+                f"loopwatch is enabled already, with {_difference(present.asked_for, wanted)}; "
                 "call loopwatch.disable() first, or use loopwatch.watching() for a second watch"
             )
         return present

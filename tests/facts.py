@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from loopwatch.observations import Allowance, Collection, Hold, Observation, Sample, Syscall, Vitals
-from loopwatch.records import Cause, Frame, LoopInfo, Origin, RequestInfo, Share, Stall, Waiting
+from loopwatch.records import Cause, Frame, Incident, LoopInfo, Origin, RequestInfo, Severity, Share, Stall, Waiting
 
 __all__ = [
     "LOOP",
@@ -20,6 +20,7 @@ __all__ = [
     "collection",
     "frame",
     "hold",
+    "incident",
     "library",
     "observation",
     "ongoing",
@@ -225,6 +226,37 @@ def stall(duration_ms: float = 400, **fields: Any) -> Stall:
 def ongoing(duration_ms: float = 1000, **fields: Any) -> Stall:
     """The announcement of a stall that lasts."""
     return replace(stall(duration_ms), state="ongoing", timing="bounded", **fields)
+
+
+def incident(**fields: Any) -> Incident:
+    """News of an incident of one stall: it opened."""
+    defaults = {
+        "id": "incident-1",
+        "state": "open",
+        "severity": Severity.WARNING,
+        "fingerprint": "0123456789ab",
+        "cause": Cause.SLEEP,
+        "origin": origin(),
+        "count": 1,
+        "lost_ms": 400.0,
+        "max_ms": 400.0,
+        "p50_ms": 400.0,
+        "p95_ms": 400.0,
+        "p99_ms": 400.0,
+        "first_at": STARTED_AT,
+        "last_at": STARTED_AT,
+        "opened_at": STARTED_AT,
+        "opened_count": 1,
+        "opened_ms": 400.0,
+        "openings": 1,
+        "endpoints": (("GET /items/{item_id}", 1),),
+        "waited": (("GET /health", 3),),
+        "waiting_max": 3,
+        "advice": "Use `await asyncio.sleep(...)`.",
+        "latest": stall(),
+        "news": "opened",
+    }
+    return Incident(**{**defaults, **fields})
 
 
 def functions(stack: Sequence[Frame]) -> list[str]:

@@ -5,12 +5,14 @@ import threading
 import time
 
 import pytest
-from facts import ongoing, stall
+from facts import incident, stall
 
 from loopwatch.delivery import MAX_QUEUED, Queue
-from loopwatch.outlets import FAILURES_ALLOWED, Limiter, Outlet
+from loopwatch.outlets import FAILURES_ALLOWED, Outlet
+from loopwatch.quotas import BURST, Quotas
 
 PATIENCE_S = 10.0
+NOW = 0.0
 
 
 def joined(queue):
@@ -31,16 +33,6 @@ def started():
     yield started
     for queue in running:
         assert queue.stop(PATIENCE_S)
-
-
-class Clock:
-    """Seconds, as told."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
 
 
 # ── the queue ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -130,7 +122,7 @@ def test_failing_sink(started, caplog):
 
     outlet = started(Outlet(sink))
     for _ in range(10):
-        outlet.put(stall())
+        outlet.put(stall(), NOW)
         assert joined(outlet.queue)
 
     assert len(calls) == FAILURES_ALLOWED
@@ -151,7 +143,7 @@ def test_failures_in_a_row(started, caplog):
 
     outlet = started(Outlet(sink))
     for _ in range(20):
-        outlet.put(stall())
+        outlet.put(stall(), NOW)
 
     assert joined(outlet.queue)
     assert len(calls) == 20
@@ -167,8 +159,8 @@ def test_sink_that_exits(started):
         raise SystemExit
 
     outlet = started(Outlet(sink))
-    outlet.put(stall(id="first"))
-    outlet.put(stall(id="second"))
+    outlet.put(stall(id="first"), NOW)
+    outlet.put(stall(id="second"), NOW)
 
     assert outlet.queue.join(time.monotonic() + 2)
     assert [one.id for one in delivered] == ["first", "second"]
@@ -180,8 +172,8 @@ def test_slow_sink(started, caplog):
     slow, quick = started(Outlet(lambda one: release.wait(PATIENCE_S))), started(Outlet(delivered.append))
 
     for _ in range(MAX_QUEUED + 11):
-        slow.put(stall())
-    quick.put(stall())
+        slow.put(stall(), NOW)
+    quick.put(stall(), NOW)
 
     assert joined(quick.queue)
     assert len(delivered) == 1
@@ -194,7 +186,7 @@ def test_slow_sink(started, caplog):
 
 def test_renewed(started):
     """After a fork the sink is the same, with nothing queued, no thread and no memory of what was held back."""
-    outlet = Outlet(print, "structlog", Limiter(burst=1))
+    outlet = Outlet(print, "structlog", Quotas())
     outlet.queue.put(stall())
 
     renewed = outlet.renewed()
@@ -229,7 +221,7 @@ def test_hooks():
     outlet.begin()
     outlet.begin()
     outlet.tell("count", stall(id="counted"))
-    outlet.put(stall(id="shown"))
+    outlet.put(stall(id="shown"), NOW)
     assert outlet.end(PATIENCE_S)
 
     assert sink.calls == [
@@ -243,7 +235,7 @@ def test_hooks_that_are_not_there(started):
     outlet = started(Outlet(delivered.append))
     outlet.begin()
     outlet.tell("count", stall(id="counted"))
-    outlet.put(stall(id="shown"))
+    outlet.put(stall(id="shown"), NOW)
 
     assert joined(outlet.queue)
     assert [one.id for one in delivered] == ["shown"]
@@ -258,7 +250,7 @@ def test_sink_that_cannot_begin(started, caplog):
 
     outlet = started(Outlet(Sink()))
     outlet.begin()
-    outlet.put(stall(id="shown"))
+    outlet.put(stall(id="shown"), NOW)
 
     assert joined(outlet.queue)
     assert outlet.sink.calls == []
@@ -266,61 +258,64 @@ def test_sink_that_cannot_begin(started, caplog):
     assert "Sink is switched off, it cannot begin: OSError('port is taken')" in record.getMessage()
 
 
-# ── the limiter ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── its limits ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_burst():
-    """A few of one fingerprint pass per minute; the next one that passes tells how many were held back."""
-    clock = Clock()
-    limiter = Limiter(burst=2, per_s=60, now=clock)
-
-    passed = [limiter.pass_on(stall(100.0 + n)) for n in range(5)]
-    clock.now = 60.0
-    after = limiter.pass_on(stall())
-
-    assert [one is not None for one in passed] == [True, True, False, False, False]
-    assert (after.suppressed_count, after.suppressed_ms) == (3, 102 + 103 + 104)
-    assert limiter.pass_on(stall()).suppressed_count == 0
-
-
-def test_each_fingerprint_for_itself():
-    """A frequent incident does not hide a rare one."""
-    limiter = Limiter(burst=1, now=Clock())
-
-    assert limiter.pass_on(stall(fingerprint="often")) is not None
-    assert limiter.pass_on(stall(fingerprint="often")) is None
-    assert limiter.pass_on(stall(fingerprint="seldom")) is not None
-
-
-def test_announced_is_also_ended():
-    """Announcements pass, and what was announced is also told when it has ended, however many there are."""
-    limiter = Limiter(burst=1, now=Clock())
-    limiter.pass_on(stall(id="uses up the burst"))
-
-    assert limiter.pass_on(ongoing(id="long")) is not None
-    assert limiter.pass_on(stall(id="short")) is None
-    assert limiter.pass_on(stall(id="long")).suppressed_count == 1
-    assert limiter.pass_on(stall(id="long")) is None
-
-
-def test_bounded_memory():
-    """The limiter forgets the fingerprint that has been quiet longest."""
-    limiter = Limiter(burst=1, fingerprints=2, now=Clock())
-
-    for fingerprint in ("a", "b", "a", "c"):
-        limiter.pass_on(stall(fingerprint=fingerprint))
-
-    assert limiter.pass_on(stall(fingerprint="a")) is None
-    assert limiter.pass_on(stall(fingerprint="b")) is not None
-
-
-def test_outlet_limits(started):
-    """An outlet with a limiter hands on what that lets through."""
+def test_limits(started):
+    """An outlet with quotas hands on what those let through, later what they held back, and at the end the rest."""
     delivered = []
-    outlet = started(Outlet(delivered.append, "mine", Limiter(burst=2, now=Clock())))
+    outlet = started(Outlet(delivered.append, "mine", Quotas(repeat_s=60)))
 
-    for number in range(5):
-        outlet.put(stall(id=str(number)))
+    passed = [outlet.put(stall(id=str(number)), NOW) for number in range(BURST + 3)]
+    due = outlet.pass_time(NOW)
+    assert joined(outlet.queue)
+    assert (passed, len(delivered), due) == ([True] * BURST + [False] * 3, BURST, 300)
+
+    outlet.pass_time(due)
+    outlet.put(stall(id="new"), due)
+    assert joined(outlet.queue)
+    assert [(one.id, one.suppressed_count) for one in delivered[BURST:]] == [(str(BURST + 2), 2), ("new", 0)]
+
+
+def test_time_passes(started):
+    """What falls due is told though no item comes; with nothing due the thread waits for an item."""
+    told, pauses = threading.Event(), iter([0.01, None])
+
+    def pass_time():
+        pause = next(pauses, None)
+        if pause is None:
+            told.set()
+        return pause
+
+    started(Queue("loopwatch-test", print, pass_time=pass_time))
+
+    assert told.wait(PATIENCE_S)
+
+
+def test_some_items_are_not_dropped():
+    """What somebody relies on is queued though there is no room for it."""
+    queue = Queue("loopwatch-test", print, limit=1)
+
+    assert [queue.put("first"), queue.put("second"), queue.put("the end", in_any_case=True)] == [True, False, True]
+
+
+# ── incidents ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_incidents_come_in_pairs(started):
+    """A sink is told how an incident went on and ended only where it was told that it opened."""
+    told = []
+
+    class Sink:
+        def __call__(self, stall):
+            pass
+
+        def incident(self, incident):
+            told.append((incident.id, incident.news))
+
+    outlet = started(Outlet(Sink()))
+    for name, news in [("old", "worse"), ("old", "closed"), ("new", "opened"), ("new", "ongoing"), ("new", "closed")]:
+        outlet.tell_incident(incident(id=name, news=news))
 
     assert joined(outlet.queue)
-    assert [one.id for one in delivered] == ["0", "1"]
+    assert told == [("new", "opened"), ("new", "ongoing"), ("new", "closed")]

@@ -36,6 +36,11 @@ def lines(caplog):
     return [record.getMessage().split()[0] for record in caplog.records]
 
 
+def told(caplog):
+    """The fields of the events that were logged."""
+    return [record.loopwatch for record in caplog.records]
+
+
 # ── what a watch knows ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -64,7 +69,7 @@ def test_stats():
     """Lost time and causes add up in the sum of all loops."""
     with loopwatch.watching(sinks=[]) as watch:
         ENGINE.delivery.handle((observation(duration_ms=150), ()))
-        watch.receive(observation(*samples(frame(), cpu=0.0, syscall=call("clock_nanosleep"))), set())
+        watch.receive(observation(*samples(frame(), cpu=0.0, syscall=call("clock_nanosleep"))), {})
         stats = watch.stats()
 
     assert (stats.lost_ms, stats.stalls, stats.by_cause) == (550, 2, {"unknown": 1, "sleep": 1})
@@ -75,7 +80,7 @@ def test_app_packages():
     seen = observation(sample(300, frame(), frame("query", module="shared.db", kind="library")))
     with loopwatch.watching(sinks=[]) as one, loopwatch.watching(sinks=[], app_packages=["shared"]) as other:
         for watch in (one, other):
-            watch.receive(seen, set())
+            watch.receive(seen, {})
 
     assert [watch.stalls[0].origin.function for watch in (one, other)] == ["handler", "query"]
 
@@ -94,8 +99,8 @@ def test_rules_of_the_users():
         )
 
     with loopwatch.watching(sinks=[], rules=[in_reports]) as watch:
-        watch.receive(observation(*samples(frame("report"), cpu=1.0, late_ms=5)), set())
-        watch.receive(observation(*samples(frame("handler", point="jump"), cpu=1.0, late_ms=5)), set())
+        watch.receive(observation(*samples(frame("report"), cpu=1.0, late_ms=5)), {})
+        watch.receive(observation(*samples(frame("handler", point="jump"), cpu=1.0, late_ms=5)), {})
 
         assert [(stall.cause, stall.evidence == "reports read files") for stall in watch.stalls] == [
             (Cause.DISK, True),
@@ -114,7 +119,7 @@ def test_rule_that_fails(caplog, answer):
 
     with loopwatch.watching(sinks=[], rules=[broken]) as watch:
         for _ in range(3):
-            watch.receive(observation(*samples(frame("handler", point="jump"), cpu=1.0, late_ms=5)), set())
+            watch.receive(observation(*samples(frame("handler", point="jump"), cpu=1.0, late_ms=5)), {})
 
         assert [stall.cause for stall in watch.stalls] == [Cause.PYTHON] * 3
     assert len([record for record in caplog.records if "broken" in record.getMessage()]) == 1
@@ -174,14 +179,16 @@ def test_one_sink_of_two_watches():
 
 
 def test_frequent_stall(caplog):
-    """Named sinks are spared the flood of one incident; callables get all of it."""
+    """Named sinks are spared the flood of one incident, and told at the end of what was held back; callables get all of it."""
     got = []
     with loopwatch.watching(sinks=["logging", got.append]):
-        for _ in range(20):
-            happens()
+        for number in range(20):
+            happens(id=str(number))
+        assert len(caplog.records) == 5
 
     assert len(got) == 20
-    assert len(caplog.records) == 5
+    assert len(caplog.records) == 6
+    assert (told(caplog)[-1]["stall_id"], told(caplog)[-1]["suppressed_count"]) == ("19", 14)
 
 
 # ── flush and close ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,9 +1,40 @@
 """Does an allowance cover the stall?"""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from loopwatch.judge.names import enclosing
 from loopwatch.judge.weights import overlap_ns
 from loopwatch.observations import Allowance, Observation
+from loopwatch.records import Stall
 
-__all__ = ["excuse"]
+__all__ = ["Standing", "excuse", "standing_reason"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An allowance for all stalls of one kind, from whichever task they come."""
+
+    what: str
+    """A fingerprint, or the origin's "module:function", the function by its qualified name."""
+    reason: str
+    up_to_ms: float | None = None
+    """How much of a stall is excused; None: any length."""
+
+    def covers(self, stall: Stall) -> bool:
+        """Whether the stall is of that kind, and under its threshold without what is excused."""
+        excused = float("inf") if self.up_to_ms is None else self.up_to_ms
+        return self.what in {stall.fingerprint, _place(stall)} and stall.duration_ms - excused < stall.threshold_ms
+
+
+def standing_reason(stall: Stall, standing: Iterable[Standing]) -> str | None:
+    """The reason of the first that covers it."""
+    return next((one.reason for one in standing if one.covers(stall)), None)
+
+
+def _place(stall: Stall) -> str | None:
+    origin = stall.origin
+    return None if origin is None or origin.module is None else f"{origin.module}:{enclosing(origin.function)}"
 
 
 def excuse(observation: Observation, threshold_ms: float) -> str | None:

@@ -6,7 +6,6 @@
 import threading
 from collections import Counter, deque
 from dataclasses import replace
-from typing import Any
 
 from loopwatch.clocks import time
 from loopwatch.engine import ENGINE
@@ -102,9 +101,15 @@ class _Subscriber:
         self._seen = seen
         self._thread = threading.get_ident()
 
-    def receive(self, observation: Observation, told: set[Any]) -> None:
+    def receive(self, observation: Observation, told: dict[str, bool]) -> None:
         if not observation.ongoing and observation.duration_ns >= self.settings.threshold_ns:
             self._seen.append(_seen(observation, self.settings))
+
+    def pass_time(self) -> None:
+        """Nothing falls due."""
+
+    def end(self) -> None:
+        """Nothing is held back."""
 
     def forget(self) -> None:
         """A fork's child has its own tests, or none."""

@@ -46,7 +46,7 @@ def fields_of(stall: Stall) -> dict[str, Any]:
         "thread": stall.loop.thread,
         "pid": stall.loop.pid,
     }
-    if not stall.ongoing:
+    if not stall.ongoing and not stall.stack_omitted:
         # Of the thread that is to blame: where another one kept the GIL, the loop's own stack tells nothing.
         stack = stall.holder.stack if stall.holder is not None and stall.cause is Cause.GIL else stall.stack
         fields["stack"] = [f"{frame.file}:{frame.line} {frame.function}" for frame in stack]

@@ -15,7 +15,7 @@ __all__ = ["StructlogSink"]
 
 
 class StructlogSink:
-    """Warns through the program's own structlog configuration."""
+    """Logs through the program's own structlog configuration, at the level of the stall's severity."""
 
     def __init__(self) -> None:
         self._unconfigured = LoggingSink()
@@ -25,4 +25,5 @@ class StructlogSink:
         if structlog is None or not structlog.is_configured():
             self._unconfigured(stall)
             return
-        structlog.get_logger("loopwatch").warning(event_name(stall), **fields_of(stall))
+        log = getattr(structlog.get_logger("loopwatch"), stall.severity.value)
+        log(event_name(stall), **fields_of(stall))

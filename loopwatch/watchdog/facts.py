@@ -120,4 +120,5 @@ class Facts:
             waiting=pending.waiting,
             switch_interval_ns=int(sys.getswitchinterval() * 1e9),
             threshold_ns=threshold_ns,
+            ran_ns=turn.end_ns - watched.began_ns,
         )
