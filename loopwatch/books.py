@@ -37,7 +37,7 @@ class Books:
     def adjust(self, settings: Settings) -> None:
         """Other limits from now on."""
         with self._lock:
-            self._openings.per_minute = settings.records_per_minute
+            self._openings.resize(settings.records_per_minute)
             self._incidents.quiet_s = settings.quiet_ms / 1e3
 
     # ── what is in them ─────────────────────────────────────────────────────────────────────────────────────────

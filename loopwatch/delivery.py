@@ -171,10 +171,6 @@ class Delivery:
         else:
             self.handle(call)
 
-    def wake(self) -> None:
-        """What falls due may do so earlier than thought."""
-        self.queue.put(lambda: None)
-
     def handle(self, item: Any) -> None:
         """Do what was queued: say a sentence, make a call, or deliver a stall with its stacks."""
         try:

@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from loopwatch.attach import Attachment
@@ -111,11 +112,11 @@ class Engine:
         for outlet in subscriber.outlets:
             outlet.end(1.0)
 
-    def settings_changed(self) -> None:
-        """Those of a subscriber are others from now on."""
+    def settings_changed(self, adjust: Callable[[], object]) -> None:
+        """Those of a subscriber are others from now on; `adjust` is called between two stalls. Waits for nothing."""
         with self._lock:
             self._apply_limits()
-        self.delivery.wake()
+        self.delivery.carry_out(adjust, 0.0)
 
     def _apply_limits(self) -> None:
         limits = self._subscribers.limits

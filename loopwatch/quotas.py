@@ -26,7 +26,7 @@ class Bucket:
     """A token bucket that starts full.
 
     Args:
-        per_minute: How many tokens it gets in a minute, and how many it holds. May be changed at any time.
+        per_minute: How many tokens it gets in a minute, and how many it holds.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -43,6 +43,10 @@ class Bucket:
             return False
         self._tokens -= 1
         return True
+
+    def resize(self, per_minute: int) -> None:
+        """Another size from now on; what is added to it is there at once."""
+        self._tokens, self.per_minute = max(0.0, self._tokens + per_minute - self.per_minute), per_minute
 
     def next_s(self, now: float) -> float:
         """When there will be a token."""
@@ -132,8 +136,10 @@ class Quotas:
         return Quotas(self.repeat_s, self.records.per_minute, self.stacks.per_minute, self._keep)
 
     def adjust(self, repeat_s: float, records: int, stacks: int) -> None:
-        """Other limits from now on. May be called by any thread: each is one assignment."""
-        self.repeat_s, self.records.per_minute, self.stacks.per_minute = repeat_s, records, stacks
+        """Other limits from now on."""
+        self.repeat_s = repeat_s
+        self.records.resize(records)
+        self.stacks.resize(stacks)
 
     def owes(self, stall_id: str) -> bool:
         """Whether this stall was announced and its end not told yet."""

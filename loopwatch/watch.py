@@ -105,10 +105,7 @@ class Watch:
             SettingError: a setting cannot be used, or not be changed while the watch runs; then none is changed.
         """
         self.settings = changed(self.settings, settings)
-        self._books.adjust(self.settings)
-        for outlet in self.outlets:
-            outlet.adjust(*_limits(self.settings))
-        ENGINE.settings_changed()
+        ENGINE.settings_changed(self._adjust)
 
     def allow(self, what: str, reason: str, up_to_ms: float | None = None) -> None:
         """From now on, stalls of one kind are expected: counted, not reported. Once more for the same kind: it is replaced.
@@ -147,6 +144,11 @@ class Watch:
         with ENGINE.enabling:
             for kind in [kind for kind, watch in _enabled.items() if watch is self]:
                 del _enabled[kind]
+
+    def _adjust(self) -> None:
+        self._books.adjust(self.settings)
+        for outlet in self.outlets:
+            outlet.adjust(*_limits(self.settings))
 
     def _outlet(self, sink: str | Sink) -> Outlet:
         if callable(sink):

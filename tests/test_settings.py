@@ -5,7 +5,7 @@ import math
 import pytest
 
 from loopwatch.errors import LoopwatchError, SettingError
-from loopwatch.settings import Settings, find_project, resolve
+from loopwatch.settings import Settings, changed, find_project, resolve
 
 NO_PROJECT = ("", {})
 
@@ -32,6 +32,11 @@ def test_defaults():
         app_packages=(),
         session=None,
         sentinel=False,
+        grace_ms=0.0,
+        repeat_ms=60_000.0,
+        records_per_minute=30,
+        stacks_per_minute=10,
+        quiet_ms=60_000.0,
         max_frames=64,
         max_samples=200,
         keep=1000,
@@ -65,6 +70,8 @@ def test_process_environment(monkeypatch):
         ("LOOPWATCH_SINKS", ",", "sinks", ()),
         ("LOOPWATCH_APP_PACKAGES", "shop,shop_admin", "app_packages", ("shop", "shop_admin")),
         ("LOOPWATCH_SENTINEL", "0", "sentinel", False),
+        ("LOOPWATCH_GRACE_MS", "1e4", "grace_ms", 10_000.0),
+        ("LOOPWATCH_RECORDS_PER_MINUTE", "5", "records_per_minute", 5),
         ("LOOPWATCH_MAX_FRAMES", " 32 ", "max_frames", 32),
     ],
 )
@@ -132,6 +139,12 @@ WRONG = [
     ("max_frames", True, "4 or more"),
     ("max_samples", 1.5, "2 or more"),
     ("keep", 0, "1 or more"),
+    ("grace_ms", -1, "milliseconds, from 0"),
+    ("grace_ms", math.nan, "milliseconds, from 0"),
+    ("repeat_ms", 0, "milliseconds above 0"),
+    ("quiet_ms", 0, "milliseconds above 0"),
+    ("records_per_minute", 0, "1 or more"),
+    ("stacks_per_minute", -1, "0 or more"),
 ]
 
 
@@ -265,3 +278,27 @@ def test_deleted_folder(tmp_path, monkeypatch):
 
     assert resolve({}) == Settings()
     monkeypatch.chdir(tmp_path)
+
+
+# ── while a watch runs ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_changed():
+    """What may change does, as it would be written anywhere; the rest stays."""
+    found = changed(Settings(keep=5), {"threshold_ms": "250", "ongoing_ms": None})
+
+    assert found == Settings(keep=5, threshold_ms=250.0, ongoing_ms=None)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({"keep": 5}, "cannot change keep of a watch that runs, only .*threshold_ms; close it and make another"),
+        ({"threshold_ms": 0}, "invalid threshold_ms 0 from a keyword argument"),
+        ({"treshold_ms": 5}, "unknown setting 'treshold_ms'"),
+    ],
+)
+def test_wrong_change(keywords, words):
+    """What may not change, cannot be used or does not exist is refused in words."""
+    with pytest.raises(SettingError, match=words):
+        changed(Settings(), keywords)

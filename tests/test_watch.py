@@ -191,6 +191,202 @@ def test_frequent_stall(caplog):
     assert (told(caplog)[-1]["stall_id"], told(caplog)[-1]["suppressed_count"]) == ("19", 14)
 
 
+# ── incidents ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Pager:
+    """A sink that wants to hear of incidents."""
+
+    def __init__(self):
+        self.news, self.closed = [], threading.Event()
+
+    def __call__(self, stall):
+        self.news.append((stall.state, stall.id))
+
+    def incident(self, incident):
+        self.news.append((incident.news, incident.id))
+        if incident.news == "closed":
+            self.closed.set()
+
+    def end(self):
+        self.news.append(("end", None))
+
+
+def test_incident_closes_by_itself():
+    """An incident is closed after a while although no stall comes: somebody makes time pass while a loop runs."""
+    pager = Pager()
+
+    async def main():
+        with loopwatch.watching(sinks=[pager], quiet_ms=20) as watch:
+            happens()
+            assert await asyncio.to_thread(pager.closed.wait, PATIENCE_S)
+            return watch.incidents
+
+    (incident,) = asyncio.run(main())
+
+    assert (incident.state, incident.count) == ("closed", 1)
+    assert pager.news == [("opened", incident.id), ("ended", "stall-1"), ("closed", incident.id), ("end", None)]
+
+
+def test_incidents_end_with_the_watch():
+    """What a sink was told opened it is told closed, at the latest before its own end."""
+    pager = Pager()
+
+    async def main():
+        with loopwatch.watching(sinks=[pager]):
+            happens(ongoing=True, duration_ms=2000)
+
+    asyncio.run(main())
+
+    assert [kind for kind, _ in pager.news] == ["opened", "ongoing", "closed", "end"]
+    assert pager.news[0][1] == pager.news[2][1]
+
+
+def test_announced_is_also_ended():
+    """What was announced is told when it has ended, though the threshold was raised meanwhile, or it turned out to be a pause."""
+    got = []
+    with loopwatch.watching(sinks=[got.append]) as watch:
+        happens(id="raised", ongoing=True, duration_ms=1000)
+        happens(id="stopped", ongoing=True, duration_ms=1000)
+        watch.configure(threshold_ms=60_000, ongoing_ms=None)
+        happens(id="raised", duration_ms=2000)
+        happens(id="stopped", duration_ms=2000, stopped_ms=1999)
+        happens(id="later", duration_ms=2000)
+        assert watch.stats().suspended == 1
+
+    assert [(stall.id, stall.ongoing) for stall in got] == [
+        ("raised", True), ("stopped", True), ("raised", False), ("stopped", False),
+    ]  # fmt: skip
+
+
+def test_one_incident_of_two_watches():
+    """A sink by name that two watches have is told of one opening, and of its end."""
+    news = []
+
+    class Sink(Pager):
+        def __init__(self):
+            super().__init__()
+            self.news = news
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("loopwatch.sinks.logging.LoggingSink", Sink)
+        with loopwatch.watching(sinks=["logging"]), loopwatch.watching(sinks=["logging"]):
+            happens()
+
+    assert [kind for kind, _ in news] == ["opened", "ended", "closed"]
+
+
+def test_end_held_back_by_another_watch(caplog):
+    """A sink by name is told the end of what one watch announced, also where another watch, asked first, holds it back."""
+    with (
+        loopwatch.watching(sinks=["logging"], ongoing_ms=None, records_per_minute=1),
+        loopwatch.watching(sinks=["logging"]),
+    ):
+        happens(id="uses up the limit")
+        happens(id="long", ongoing=True, duration_ms=1000)
+        happens(id="long", duration_ms=1500)
+
+        assert [(fields["event"], fields["stall_id"]) for fields in told(caplog)] == [
+            ("event_loop_blocked", "uses up the limit"),
+            ("event_loop_stalled", "long"),
+            ("event_loop_blocked", "long"),
+        ]
+
+
+# ── while it runs ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_configure(caplog):
+    """Threshold and limits are others from now on, for the watch and for the watchdog; `enable` still knows what was asked for."""
+    watch = loopwatch.enable(sinks=["logging"], records_per_minute=1)
+    watch.configure(threshold_ms=50, records_per_minute=100)
+    for _ in range(3):
+        happens(duration_ms=60)
+
+    assert len(caplog.records) == 3
+    assert ENGINE.watchdog.limits.threshold_ns == 50_000_000
+    assert loopwatch.enable(sinks=["logging"], records_per_minute=1) is watch
+
+
+def test_wrong_configuration():
+    """Where one setting cannot be used, none is changed."""
+    with loopwatch.watching(sinks=[]) as watch:
+        with pytest.raises(SettingError, match="cannot change keep"):
+            watch.configure(threshold_ms=50, keep=5)
+
+        assert watch.settings.threshold_ms == 100
+
+
+def test_quiet_is_configured_while_it_waits():
+    """Whoever waits for something to fall due learns that it falls due earlier."""
+    pager = Pager()
+
+    async def main():
+        with loopwatch.watching(sinks=[pager]) as watch:
+            happens()
+            watch.configure(quiet_ms=1)
+            assert await asyncio.to_thread(pager.closed.wait, PATIENCE_S)
+
+    asyncio.run(main())
+
+
+def test_allow_a_kind():
+    """Stalls of one kind are counted and not reported, until that is taken back."""
+    with loopwatch.watching(sinks=[]) as watch:
+        happens(id="before")
+        watch.allow(watch.stalls[0].fingerprint, "ticket 4711")
+        happens(id="allowed")
+        watch.disallow(watch.stalls[0].fingerprint)
+        watch.disallow("nothing")
+        happens(id="after")
+
+        assert [stall.id for stall in watch.stalls] == ["before", "after"]
+        assert watch.stats().allowed == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("", "why"), "fingerprint, or the module:function"),
+        ((None, "why"), "fingerprint, or the module:function"),
+        (("shop:handler", " "), "say in words why"),
+        (("shop:handler", "why", 0), "milliseconds above 0"),
+    ],
+)
+def test_wrong_kind(arguments, words):
+    """What cannot be allowed is refused with what could be."""
+    with loopwatch.watching(sinks=[]) as watch, pytest.raises(SettingError, match=words):
+        watch.allow(*arguments)
+
+
+def test_grace():
+    """Stalls that end within the grace after a loop's start are counted and not reported; one that goes on beyond it is."""
+    got = []
+    with loopwatch.watching(sinks=[got.append], grace_ms=5000) as watch:
+        happens(id="start", ran_ns=4_000_000_000)
+        happens(id="hangs", ran_ns=4_000_000_000, ongoing=True, duration_ms=3000)
+        happens(id="hangs", ran_ns=7_000_000_000, duration_ms=6000)
+        happens(id="later", ran_ns=8_000_000_000)
+        happens(id="not known")
+
+        assert [stall.id for stall in got] == ["hangs", "later", "not known"]
+        assert watch.stats().allowed == 1
+
+
+def test_grace_of_a_real_loop():
+    """The start of a loop is known."""
+
+    async def main():
+        time.sleep(0.15)
+        await asyncio.sleep(0)
+
+    with loopwatch.watching(sinks=[], grace_ms=1e6) as watch:
+        asyncio.run(main())
+        watch.flush()
+
+        assert (watch.stalls, watch.stats().allowed) == ((), 1)
+
+
 # ── flush and close ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -1,9 +1,9 @@
 """Does an allowance cover the stall?"""
 
 import pytest
-from facts import allowance, frame, observation, sample
+from facts import allowance, frame, observation, origin, sample, stall
 
-from loopwatch.judge.allowed import excuse
+from loopwatch.judge.allowed import Standing, excuse, standing_reason
 
 MINE, OTHER = 1, 2
 THRESHOLD_MS = 100
@@ -92,3 +92,41 @@ def test_frames_do_not_matter():
     seen = [sample(at, frame("helper", at), task_id=MINE) for at in (100, 200, 300)]
 
     assert excuse(observation(*seen, allowances=(of(MINE, 0, 400),)), THRESHOLD_MS) == "warm-up"
+
+
+# ── of one kind, from whichever task ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("what", "covered"),
+    [
+        ("0123456789ab", True),
+        ("shop:handler", True),
+        ("shop:hand", False),
+        ("other:handler", False),
+        ("/srv/shop.py:10", False),
+    ],
+)
+def test_kinds(what, covered):
+    """A kind is a fingerprint, or the module and function of the line."""
+    assert standing_reason(stall(), [Standing(what, "ticket 4711")]) == ("ticket 4711" if covered else None)
+
+
+def test_kind_of_a_comprehension():
+    """A comprehension belongs to the function in which it stands, as in fingerprints."""
+    within = stall(origin=origin("handler.<locals>.<listcomp>"))
+
+    assert standing_reason(within, [Standing("shop:handler", "known")]) == "known"
+
+
+def test_kind_without_a_line():
+    """A stall without a line can be allowed by its fingerprint only."""
+    bare = stall(origin=None)
+
+    assert standing_reason(bare, [Standing("shop:handler", "no"), Standing("0123456789ab", "yes")]) == "yes"
+
+
+@pytest.mark.parametrize(("up_to_ms", "covered"), [(300, False), (301, True), (None, True)])
+def test_kind_up_to(up_to_ms, covered):
+    """No more than `up_to_ms` is excused: what is left must not be a stall by itself."""
+    assert Standing("shop:handler", "known", up_to_ms).covers(stall(400)) is covered

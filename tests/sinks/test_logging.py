@@ -28,10 +28,18 @@ def test_record(caplog):
 
 
 def test_announcement(caplog):
-    """A stall that lasts is a warning, too."""
+    """A stall that lasts is an event of its own."""
     LoggingSink()(ongoing())
 
     assert caplog.records[0].getMessage().startswith("event_loop_stalled ")
+
+
+@pytest.mark.parametrize(("duration_ms", "level"), [(400, "WARNING"), (1500, "ERROR"), (15_000, "CRITICAL")])
+def test_severity(caplog, duration_ms, level):
+    """A record has the level of the stall's severity."""
+    LoggingSink()(stall(duration_ms))
+
+    assert caplog.records[0].levelname == level
 
 
 def test_percent_sign(caplog):

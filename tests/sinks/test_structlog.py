@@ -24,7 +24,7 @@ def events(request):
     events = []
 
     def keep(logger, method, event):
-        events.append({"method": method, **event})
+        events.append({"called": method, **event})
         raise structlog.DropEvent
 
     if request.param == "filtering":
@@ -42,7 +42,7 @@ def test_configured(events, caplog):
     """A program that has configured structlog gets one warning with the fields of the contract, and no line elsewhere."""
     StructlogSink()(stall())
 
-    assert events == [{"method": "warning", "event": "event_loop_blocked", **fields_of(stall())}]
+    assert events == [{"called": "warning", "event": "event_loop_blocked", **fields_of(stall())}]
     assert caplog.records == []
 
 
@@ -51,6 +51,14 @@ def test_announcement(events):
     StructlogSink()(ongoing())
 
     assert (events[0]["event"], events[0]["duration_ms"]) == ("event_loop_stalled", 1000)
+
+
+@pytest.mark.parametrize(("duration_ms", "called"), [(400, "warning"), (1500, "error"), (15_000, "critical")])
+def test_level(events, duration_ms, called):
+    """An event has the level of the stall's severity."""
+    StructlogSink()(stall(duration_ms))
+
+    assert events[0]["called"] == called
 
 
 def test_percent_sign(events):

@@ -167,6 +167,35 @@ def test_each_stall_has_an_id(bench):
     assert [seen.id for seen in bench.told] == ["stall-1", "stall-2"]
 
 
+@given(
+    st.lists(st.sampled_from([1, 40, 99, 101, 150, 999, 1001, 2500, 9000]), max_size=12),
+    st.lists(st.booleans(), min_size=12, max_size=12),
+)
+def test_always_busy(durations_ms, watched):
+    """On a loop that is never idle, one turn after the other, each stall has an id of its own and exactly one end.
+
+    Also where the watchdog is kept out while a turn ends and the next begins.
+    """
+    bench = Bench()
+    bench.runs(500)
+    for ms, looks in zip(durations_ms, watched, strict=False):
+        bench.heartbeat.start_turn()
+        (bench.runs if looks else bench.passes)(ms)
+        bench.heartbeat.end_turn()
+    bench.runs(100)
+
+    told = {}
+    for seen in bench.told:
+        told.setdefault(seen.id, []).append(seen)
+    assert all([seen.ongoing for seen in course] == [True] * (len(course) - 1) + [False] for course in told.values())
+    assert [course[-1].duration_ns for course in told.values()] == [ms * MS for ms in durations_ms if ms > 100]
+    assert all(
+        earlier.start_ns == later.start_ns and earlier.duration_ns < later.duration_ns
+        for course in told.values()
+        for earlier, later in itertools.pairwise(course)
+    )
+
+
 def test_end_is_asked_for_once(bench):
     """The heartbeat is asked once to find out when the stall ends; not for turns that are none."""
     bench.blocks(90)
