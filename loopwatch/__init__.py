@@ -10,6 +10,7 @@ Importing this package imports nothing else: each name is fetched from its modul
 TYPE_CHECKING = False  # what type checkers take for typing.TYPE_CHECKING, without importing typing
 if TYPE_CHECKING:
     from loopwatch.allowing import allow
+    from loopwatch.enabling import disable, enable, watching
     from loopwatch.errors import LoopwatchError, MissingExtraError, SettingError
     from loopwatch.records import (
         Cause,
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
         Stall,
         Waiting,
     )
-    from loopwatch.watch import Watch, disable, enable, watching
+    from loopwatch.watch import Watch
 
     __version__: str
 
 _HOMES = {
     "loopwatch.allowing": ("allow",),
+    "loopwatch.enabling": ("disable", "enable", "watching"),
     "loopwatch.errors": ("LoopwatchError", "MissingExtraError", "SettingError"),
     "loopwatch.records": (
         *(
@@ -48,7 +50,7 @@ _HOMES = {
             "Waiting",
         ),
     ),
-    "loopwatch.watch": ("Watch", "disable", "enable", "watching"),
+    "loopwatch.watch": ("Watch",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

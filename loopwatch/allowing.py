@@ -6,9 +6,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
+from loopwatch.checks import check_allowance
 from loopwatch.errors import SettingError
 from loopwatch.probes import allowances
-from loopwatch.settings import check_allowance
 
 __all__ = ["allow"]
 

@@ -3,7 +3,8 @@
 A program that also calls `loopwatch.enable(...)` gets its own watch beside this one; what both would log is logged once.
 """
 
-from loopwatch.watch import Watch, enable_as
+from loopwatch.enabling import enable_as
+from loopwatch.watch import Watch
 
 __all__ = ["watch"]
 

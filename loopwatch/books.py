@@ -94,7 +94,7 @@ class Books:
             self._announced.pop(stall.id, None)
             self._owed.discard(stall.id)
             if stall.only_counted:
-                return owed, self._incidents.forget(stall, now)
+                return owed, self._incidents.forget(stall)
             self._stalls.append(stall)
             return True, self._incidents.add(stall, now)
 
@@ -103,10 +103,10 @@ class Books:
         with self._lock:
             return self._incidents.pass_time(now), self._incidents.due()
 
-    def close(self, now: float) -> Sequence[Incident]:
+    def close(self) -> Sequence[Incident]:
         """The watch ends: the last news."""
         with self._lock:
-            return self._incidents.close(now)
+            return self._incidents.close()
 
 
 def _incident_ids() -> Iterator[str]:

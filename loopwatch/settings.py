@@ -6,17 +6,17 @@ beats the default. Reading happens when a watch begins, on the caller's thread, 
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from loopwatch import checks
 from loopwatch.errors import SettingError
 
 __all__ = ["Settings", "resolve"]
 
 ENVIRONMENT_PREFIX = "LOOPWATCH_"
-LEAST_MS, MOST_MS = 0.1, 1e9
 NAMED_SINKS = {
     "logging": ("logging", "LoggingSink", ""),
     "structlog": ("structlog", "StructlogSink", ""),
@@ -115,20 +115,6 @@ def changed(settings: Settings, keywords: Mapping[str, Any]) -> Settings:
     return replace(settings, **values)
 
 
-def check_allowance(door: str, reason: Any, up_to_ms: Any) -> None:
-    """Whether blocking may be allowed so.
-
-    Raises:
-        SettingError: `reason` is empty, or `up_to_ms` is neither above 0 nor None.
-    """
-    if not isinstance(reason, str) or not reason.strip():
-        raise SettingError(f"invalid reason {reason!r} for {door}; say in words why blocking is expected here")
-    if up_to_ms is not None and (
-        isinstance(up_to_ms, bool) or not isinstance(up_to_ms, int | float) or not 0 < up_to_ms < float("inf")
-    ):
-        raise SettingError(f"invalid up_to_ms {up_to_ms!r} for {door}; give milliseconds above 0, or None")
-
-
 def find_project(start: Path | None = None) -> tuple[str, Mapping[str, Any]]:
     """`[tool.loopwatch]` of the nearest pyproject.toml at or above `start` (None: the current folder), with its path."""
     import tomllib  # only a process that has a pyproject.toml pays for the parser
@@ -180,60 +166,8 @@ def _checked(name: str, value: Any, where: str) -> Any:
         raise SettingError(f"invalid {name} {shown(name, value)} from {where}; {error}") from None
 
 
-def _positive_ms(value: Any) -> float:
-    number = _number(value)
-    if not LEAST_MS <= number <= MOST_MS:
-        raise ValueError(f"give milliseconds above 0, from {LEAST_MS:g} to {MOST_MS:g}, such as 50")
-    return number
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("give milliseconds above 0, such as 50")
-    try:
-        return float(value)
-    except ValueError:
-        raise ValueError("give milliseconds above 0, such as 50") from None
-
-
-def _ms(value: Any) -> float:
-    number = _number(value)
-    if not 0 <= number <= MOST_MS:
-        raise ValueError(f"give milliseconds, from 0 to {MOST_MS:g}, such as 10000")
-    return number
-
-
-def _positive_ms_or_none(value: Any) -> float | None:
-    if value is None or (isinstance(value, str) and value.strip().lower() in {"none", "off"}):
-        return None
-    try:
-        return _positive_ms(value)
-    except ValueError as error:
-        raise ValueError(f"{error}, or None for a report only at the end") from None
-
-
-def _whole(at_least: int) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        text = value.strip() if isinstance(value, str) else value
-        number = int(text) if isinstance(text, str) and text.isdigit() else text
-        if isinstance(number, bool) or not isinstance(number, int) or number < at_least:
-            raise ValueError(f"give a whole number, {at_least} or more")
-        return number
-
-    return check
-
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    if isinstance(value, str) and value.strip().lower() in words:
-        return words[value.strip().lower()]
-    raise ValueError("give true or false")
-
-
 def _sentinel(value: Any) -> bool:
-    wanted = _flag(value)
+    wanted = checks.flag(value)
     if wanted:
         from loopwatch.sentinel.refusal import find_program
 
@@ -242,31 +176,8 @@ def _sentinel(value: Any) -> bool:
     return wanted
 
 
-def _path(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str | os.PathLike) and str(value).strip():
-        return os.fspath(value)
-    raise ValueError("give a file's path")
-
-
-def _listed(value: Any) -> Iterable[Any]:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    if isinstance(value, Iterable) and not isinstance(value, bytes | Mapping):
-        return list(value)
-    return [value]
-
-
-def _packages(value: Any) -> tuple[str, ...]:
-    names = tuple(_listed(value))
-    if not all(isinstance(name, str) and name.replace(".", "_").isidentifier() for name in names):
-        raise ValueError("give import names, such as 'mycompany_app'")
-    return names
-
-
 def _sinks(value: Any) -> tuple[Any, ...]:
-    sinks = tuple(_listed(value))
+    sinks = tuple(checks.listed(value))
     for sink in sinks:
         check_sink(sink)
     return sinks
@@ -307,38 +218,20 @@ def shown(name: str, value: Any) -> str:
     return repr(value)
 
 
-def _rules(value: Any) -> tuple[Any, ...]:
-    rules = tuple(_listed(value))
-    if not all(callable(rule) for rule in rules):
-        raise ValueError("give callables that take an Observation and return a Verdict or None")
-    return rules
-
-
-def _not_yet(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A setting of the contract that this version does not serve: only its default is taken."""
-
-    def refuse(value: Any) -> Any:
-        if check(value):
-            raise ValueError("this version cannot do that yet; leave it out")
-        return check(value)
-
-    return refuse
-
-
 _CHECKS: dict[str, Callable[[Any], Any]] = {
-    "threshold_ms": _positive_ms,
-    "ongoing_ms": _positive_ms_or_none,
+    "threshold_ms": checks.positive_ms,
+    "ongoing_ms": checks.positive_ms_or_none,
     "sinks": _sinks,
-    "app_packages": _packages,
-    "grace_ms": _ms,
-    "repeat_ms": _positive_ms,
-    "records_per_minute": _whole(1),
-    "stacks_per_minute": _whole(0),
-    "quiet_ms": _positive_ms,
-    "rules": _rules,
-    "session": _not_yet(_path),
+    "app_packages": checks.packages,
+    "grace_ms": checks.any_ms,
+    "repeat_ms": checks.positive_ms,
+    "records_per_minute": checks.whole(1),
+    "stacks_per_minute": checks.whole(0),
+    "quiet_ms": checks.positive_ms,
+    "rules": checks.callables,
+    "session": checks.not_yet(checks.path),
     "sentinel": _sentinel,
-    "max_frames": _whole(4),
-    "max_samples": _whole(2),
-    "keep": _whole(1),
+    "max_frames": checks.whole(4),
+    "max_samples": checks.whole(2),
+    "keep": checks.whole(1),
 }

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from loopwatch.enabling import watching
 from loopwatch.observations import Reading, Turn
 from loopwatch.records import Cause, LoopInfo, Stall
-from loopwatch.watch import watching
 
 __all__ = ["FakeClock", "FakeHeartbeat", "assert_no_blocking", "capture_stalls"]
 

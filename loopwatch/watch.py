@@ -1,11 +1,11 @@
-"""`enable`, `disable`, `watching` and the `Watch` that they give: the door to everything else."""
+"""`Watch`: what the doors (`loopwatch.enabling`) give, and what the engine tells of stalls."""
 
-from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from typing import Any
 
 from loopwatch.books import Books
+from loopwatch.checks import check_allowance
 from loopwatch.clocks import time
 from loopwatch.delivery import say
 from loopwatch.engine import ENGINE
@@ -16,11 +16,11 @@ from loopwatch.observations import Observation, Verdict
 from loopwatch.outlets import Outlet
 from loopwatch.quotas import Quotas
 from loopwatch.records import Incident, LoopStats, Stall
-from loopwatch.settings import Settings, changed, check_allowance, check_sink, resolve, shown, sink_name
+from loopwatch.settings import Settings, changed, check_sink, shown, sink_name
 from loopwatch.sinks import describe_sink, sink_called
 from loopwatch.stats import Spent, key_of, stats_of
 
-__all__ = ["Watch", "disable", "enable", "watching"]
+__all__ = ["Watch"]
 
 Sink = Callable[[Stall], None]
 START_UP = "start-up"
@@ -40,7 +40,7 @@ class Watch:
         self.outlets: list[Outlet] = [self._outlet(sink) for sink in settings.sinks]
         self._rules = (*map(_guarded, settings.rules), *RULES)
         self._standing: dict[str, Standing] = {}
-        self._closed = False
+        self.closed = False
         self.forget()
         ENGINE.subscribe(self)
 
@@ -98,7 +98,7 @@ class Watch:
     def configure(self, **settings: Any) -> None:
         """Change settings from now on: thresholds, grace and limits. What is not given stays as it is.
 
-        >>> with watching(sinks=[]) as watch:
+        >>> with loopwatch.watching(sinks=[]) as watch:
         ...     watch.configure(threshold_ms=250, records_per_minute=10)
 
         Raises:
@@ -110,7 +110,7 @@ class Watch:
     def allow(self, what: str, reason: str, up_to_ms: float | None = None) -> None:
         """From now on, stalls of one kind are expected: counted, not reported. Once more for the same kind: it is replaced.
 
-        >>> with watching(sinks=[]) as watch:
+        >>> with loopwatch.watching(sinks=[]) as watch:
         ...     watch.allow("shop.reports:render_pdf", "ticket 4711", up_to_ms=500)
 
         `loopwatch.allow` says the same of a piece of code.
@@ -136,14 +136,11 @@ class Watch:
 
     def close(self) -> None:
         """End this watch when what was observed so far has been delivered. Closing twice does nothing."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         ENGINE.flush(1.0)
         ENGINE.unsubscribe(self)
-        with ENGINE.enabling:
-            for kind in [kind for kind, watch in _enabled.items() if watch is self]:
-                del _enabled[kind]
 
     def _adjust(self) -> None:
         self._books.adjust(self.settings)
@@ -209,7 +206,7 @@ class Watch:
         now = time.monotonic()
         for outlet in self.outlets:
             outlet.let_go(now)
-        self._tell_incidents(self._books.close(now))
+        self._tell_incidents(self._books.close())
 
 
 def _guarded(rule: Rule) -> Rule:
@@ -246,70 +243,3 @@ def _spent() -> Spent:
 def _limits(settings: Settings) -> tuple[float, int, int]:
     """As `Quotas` wants them."""
     return settings.repeat_ms / 1e3, settings.records_per_minute, settings.stacks_per_minute
-
-
-# ── the module's own functions ──────────────────────────────────────────────────────────────────────────────────
-
-_enabled: dict[str, Watch] = {}
-"""The process-wide watches: of the program ("enable") and of a launcher ("auto"). The former never fails because of the latter."""
-
-
-def enable(**settings: Any) -> Watch:
-    """Watch every loop of this process, running now or later.
-
-    Settings: see `loopwatch.settings.Settings`; what is not given comes from `LOOPWATCH_*`, `[tool.loopwatch]`, or the default.
-
-    Returns:
-        The watch. The same settings again give the same watch.
-
-    Raises:
-        SettingError: a setting cannot be used, or loopwatch is enabled already with others (`disable()` first).
-    """
-    return enable_as("enable", settings)
-
-
-def enable_as(kind: str, settings: dict[str, Any]) -> Watch:
-    """`enable` on behalf of the program ("enable") or of a launcher ("auto")."""
-    wanted = resolve(settings)
-    with ENGINE.enabling:
-        present = _enabled.get(kind)
-        if present is None:
-            present = _enabled[kind] = Watch(wanted)
-        elif present.asked_for != wanted:
-            raise SettingError(
-                f"loopwatch is enabled already, with {_difference(present.asked_for, wanted)}; "
-                "call loopwatch.disable() first, or use loopwatch.watching() for a second watch"
-            )
-        return present
-
-
-def _difference(present: Settings, wanted: Settings) -> str:
-    names = [name for name in Settings.__dataclass_fields__ if getattr(present, name) != getattr(wanted, name)]
-    return ", ".join(
-        f"{name}={shown(name, getattr(present, name))} (asked for now: {shown(name, getattr(wanted, name))})"
-        for name in names
-    )
-
-
-def disable() -> None:
-    """End what `enable()` or `import loopwatch.auto` began: everything that was installed is uninstalled.
-
-    Watches made by `watching()` go on. Without an enabled watch this does nothing.
-    """
-    for watch in list(_enabled.values()):
-        watch.close()
-
-
-@contextmanager
-def watching(**settings: Any) -> Iterator[Watch]:
-    """Watch every loop of this process within a `with` block, beside whatever else watches.
-
-    Raises:
-        SettingError: a setting cannot be used.
-    """
-    wanted = resolve(settings)
-    watch = Watch(wanted)
-    try:
-        yield watch
-    finally:
-        watch.close()
