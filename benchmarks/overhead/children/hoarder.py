@@ -144,6 +144,32 @@ class RealStalls:
             await asyncio.sleep(0)
 
 
+class Everything:
+    """A sink that counts what it gets: all stalls, and news of incidents within their limit."""
+
+    def __init__(self) -> None:
+        self.stalls = self.news = 0
+
+    def __call__(self, stall: loopwatch.Stall) -> None:
+        self.stalls += 1
+
+    def incident(self, incident: loopwatch.Incident) -> None:
+        self.news += 1
+
+
+class Log(logging.Handler):
+    """What people would have to read, and how many stalls it says were held back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records = self.held_back = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if hasattr(record, "loopwatch"):  # not a sentence about loopwatch itself
+            self.records += 1
+            self.held_back += record.loopwatch.get("suppressed_count", 0)
+
+
 def held() -> dict[str, int]:
     """Resident memory and the objects that the collector knows of, after a full collection."""
     gc.collect()
@@ -159,22 +185,26 @@ def main() -> None:
     parser.add_argument("--readings", type=int, required=True)
     chosen = parser.parse_args()
 
-    logging.basicConfig(handlers=[logging.NullHandler()])
-    delivered = [0]
-
-    def count(stall: loopwatch.Stall) -> None:
-        delivered[0] += 1
-
+    log, everything = Log(), Everything()
+    logging.basicConfig(handlers=[log])
     threshold_ms = 100.0 if chosen.kind == "synthetic" else REAL_THRESHOLD_MS
-    watch = loopwatch.enable(threshold_ms=threshold_ms, sinks=["logging", count])
+    watch = loopwatch.enable(threshold_ms=threshold_ms, sinks=["logging", everything])
     run: Callable[[int], None] = Stalls().run if chosen.kind == "synthetic" else RealStalls(chosen.kind).run
     series = [{"stalls": 0, **held()}]
     for reading in range(1, chosen.readings + 1):
         run(chosen.stalls // chosen.readings)
         series.append({"stalls": reading * (chosen.stalls // chosen.readings), **held()})
     stats = watch.stats()
-    counted = {"delivered": delivered[0], "suspended": stats.suspended, "dropped": stats.dropped}
     kept = {"stalls": len(watch.stalls), "incidents": len(watch.incidents)}
+    watch.close()
+    counted = {
+        "delivered": everything.stalls,
+        "suspended": stats.suspended,
+        "dropped": stats.dropped,
+        "logged": log.records,
+        "held back": log.held_back,
+        "news of incidents": everything.news,
+    }
     print(json.dumps({"series": series, "counted": counted, "kept": kept}))
 
 
