@@ -33,6 +33,8 @@ class Books:
         """Stalls under way: how long each had lasted at its latest announcement, in nanoseconds."""
         self._owed: set[str] = set()
         """Those of them that sinks were told of: they are told the end, too."""
+        self._over = False
+        """Whether the last news was told: an incident that opened now would never be closed."""
 
     def adjust(self, settings: Settings) -> None:
         """Other limits from now on."""
@@ -87,7 +89,7 @@ class Books:
                 if stall.only_counted:
                     return False, ()
                 self._owed.add(stall.id)
-                return True, self._incidents.add(stall, now)
+                return True, self._news(stall, now)
             key = (stall.loop.backend, stall.loop.thread_id)
             self._tallies.setdefault(key, Tally()).add(stall)
             owed = stall.id in self._owed
@@ -96,7 +98,11 @@ class Books:
             if stall.only_counted:
                 return owed, self._incidents.forget(stall)
             self._stalls.append(stall)
-            return True, self._incidents.add(stall, now)
+            return True, self._news(stall, now)
+
+    def _news(self, stall: Stall, now: float) -> Sequence[Incident]:
+        news = self._incidents.add(stall, now)
+        return () if self._over else news
 
     def pass_time(self, now: float) -> tuple[Sequence[Incident], float | None]:
         """The news that fall due, and when the next ones will; None: not before a stall comes."""
@@ -106,6 +112,7 @@ class Books:
     def close(self) -> Sequence[Incident]:
         """The watch ends: the last news."""
         with self._lock:
+            self._over = True
             return self._incidents.close()
 
 

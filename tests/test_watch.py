@@ -242,6 +242,16 @@ def test_incidents_end_with_the_watch():
     assert pager.news[0][1] == pager.news[2][1]
 
 
+def test_nothing_opens_after_the_end():
+    """A stall that comes while the program ends is told, but opens no incident that nobody would close."""
+    pager = Pager()
+    with loopwatch.watching(sinks=[pager]) as watch:
+        watch.end()
+        happens()
+
+    assert [kind for kind, _ in pager.news] == ["ended"]
+
+
 def test_announced_is_also_ended():
     """What was announced is told when it has ended, though the threshold was raised meanwhile, or it turned out to be a pause."""
     got = []

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import assert_type
 
 import loopwatch
-from loopwatch import Cause, Incident, LoopStats, Origin, Stall, Watch
+from loopwatch import Cause, Incident, LoopStats, Origin, Severity, Stall, Watch
 
 # ── doors ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -23,6 +23,7 @@ def enabling() -> None:
         threshold_ms=50.5, sinks=["structlog"], app_packages=("acme", "acme_jobs"), session="run.loopwatch"
     )
     loopwatch.enable(sentinel=True, max_frames=32, max_samples=100, keep=10)
+    loopwatch.enable(grace_ms=10_000, repeat_ms=60_000, records_per_minute=30, stacks_per_minute=10, quiet_ms=60_000)
     loopwatch.disable()
 
 
@@ -48,7 +49,20 @@ def reading(watch: Watch) -> None:
     assert_type(watch.stats().loops, tuple[LoopStats, ...])
     assert_type(watch.flush(), bool)
     assert_type(watch.flush(timeout=0.5), bool)
+    assert_type(watch.incidents[0].id, str)
+    assert_type(watch.incidents[0].severity, Severity)
+    assert_type(watch.incidents[0].p95_ms, float)
     watch.close()
+
+
+def changing(watch: Watch) -> None:
+    """What may change while a watch runs."""
+    watch.configure(threshold_ms=250, ongoing_ms=None, records_per_minute=10)
+    watch.allow("shop.reports:render", "ticket 4711")
+    watch.allow("0123456789ab", "ticket 4711", up_to_ms=500)
+    watch.disallow("0123456789ab")
+    watch.configure(250)  # type: ignore[call-arg]
+    watch.allow("0123456789ab")  # type: ignore[call-arg]
 
 
 def writing(watch: Watch) -> None:
@@ -66,6 +80,7 @@ def stall(stall: Stall) -> None:
     assert_type(stall.ongoing, bool)
     assert_type(stall.duration_ms, float)
     assert_type(stall.cause, Cause)
+    assert_type(stall.severity, Severity)
     assert_type(stall.origin, Origin | None)
     assert_type(stall.waiting.requests, int | None)
     if stall.request is not None:
@@ -110,6 +125,17 @@ class Counter:
         self.count += 1
 
 
+class Pager:
+    """A sink that also hears of incidents."""
+
+    def __call__(self, stall: Stall) -> None:
+        """Nothing to do: incidents are enough."""
+
+    def incident(self, incident: Incident) -> None:
+        """Call somebody."""
+        assert_type(incident.news, str | None)
+
+
 def page(stall: Stall, *, channel: str) -> bool:
     """A sink may return what it likes once it is bound."""
     return bool(channel) and stall.ongoing
@@ -120,6 +146,7 @@ def sinks(watch: Watch) -> None:
     seen: list[Stall] = []
     watch.add_sink(log)
     watch.add_sink(Counter())
+    watch.add_sink(Pager())
     watch.add_sink(seen.append)
     watch.add_sink("structlog")
     loopwatch.enable(sinks=[log, Counter(), seen.append, functools.partial(page, channel="#ops"), "structlog"])
