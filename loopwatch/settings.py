@@ -18,6 +18,7 @@ __all__ = ["Settings", "resolve"]
 
 ENVIRONMENT_PREFIX = "LOOPWATCH_"
 NAMED_SINKS = {
+    "jsonl": ("jsonl", "JsonlSink", "PATH"),
     "logging": ("logging", "LoggingSink", ""),
     "structlog": ("structlog", "StructlogSink", ""),
 }
