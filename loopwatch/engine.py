@@ -109,6 +109,8 @@ class Engine:
                 self._uninstall()
                 self._ending = False
         self.delivery.carry_out(subscriber.end, 1.0)
+        for outlet in subscriber.outlets:  # all at once: each may have something to see to
+            outlet.tell_end()
         for outlet in subscriber.outlets:
             outlet.end(1.0)
 
@@ -117,6 +119,12 @@ class Engine:
         with self._lock:
             self._apply_limits()
         self.delivery.carry_out(adjust, 0.0)
+
+    def sinks_changed(self) -> None:
+        """A subscriber has one more sink, which begins at once where threads run already."""
+        with self._lock:
+            if self._thread.running:
+                self._start_threads()
 
     def _apply_limits(self) -> None:
         limits = self._subscribers.limits
@@ -211,7 +219,7 @@ class Engine:
             return False
         if not self.delivery.queue.join(deadline):
             return False
-        return all(outlet.queue.join(deadline) for outlet in self._subscribers.outlets)
+        return all(outlet.join(deadline) for outlet in self._subscribers.outlets)
 
     def _finish_as_a_child(self) -> None:
         """A process that multiprocessing has forked leaves by `os._exit`, past `atexit` (Lib/multiprocessing/popen_fork.py)."""
@@ -226,9 +234,11 @@ class Engine:
 
     def _at_exit(self) -> None:
         deadline = time.monotonic() + EXIT_PATIENCE_S
-        self.flush(EXIT_PATIENCE_S)
+        self.flush(EXIT_PATIENCE_S / 2)  # a sink that cannot deliver is to have time to say so
         for subscriber in self._subscribers:
             self.delivery.carry_out(subscriber.end, max(0.0, deadline - time.monotonic()))
+        for outlet in self._subscribers.outlets:
+            outlet.tell_end()
         for outlet in self._subscribers.outlets:
             outlet.end(max(0.0, deadline - time.monotonic()))
         self.sentinel.stop()

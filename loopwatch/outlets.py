@@ -5,6 +5,7 @@ So a sink that hangs delays nobody, and one that raises is switched off and said
 
 from collections.abc import Callable
 
+from loopwatch.clocks import time
 from loopwatch.delivery import Queue, say
 from loopwatch.quotas import Quotas
 from loopwatch.records import Incident, Stall
@@ -47,12 +48,28 @@ class Outlet:
             self._begun = True
             self.tell("begin", self._source)
 
-    def end(self, timeout_s: float) -> bool:
-        """Tell the sink that it ends, and end its thread when all is delivered; False if that takes longer."""
+    def tell_end(self) -> None:
+        """Tell the sink that it ends, and wait for nothing."""
         if self._begun:
             self._begun = False
-            self.tell("end")
+            self.tell("end", in_any_case=True)
+
+    def end(self, timeout_s: float) -> bool:
+        """Tell the sink that it ends, and end its thread when all is delivered; False if that takes longer."""
+        self.tell_end()
         return self.queue.stop(timeout_s)
+
+    def join(self, deadline: float) -> bool:
+        """Wait until all that was put so far has been delivered, or until the monotonic `deadline`."""
+        delivered = getattr(self.sink, "delivered", None)
+        if not self.queue.join(deadline):
+            return False
+        if delivered is None or self._off or not self._begun:
+            return True
+        try:
+            return bool(delivered(max(0.0, deadline - time.monotonic())))
+        except Exception:  # noqa: BLE001 - what a sink raises is not its flusher's business
+            return False
 
     def tell(self, hook: str, *records: object, in_any_case: bool = False) -> bool:
         """Call a hook of the sink's (`loopwatch.sinks.Hooks`); False if it has not that one, or cannot take any more."""

@@ -16,7 +16,7 @@ from loopwatch.observations import Observation, Verdict
 from loopwatch.outlets import Outlet
 from loopwatch.quotas import Quotas
 from loopwatch.records import Incident, LoopStats, Stall
-from loopwatch.settings import Settings, changed, check_sink, shown, sink_name
+from loopwatch.settings import Settings, changed, check_sink, shown
 from loopwatch.sinks import describe_sink, sink_called
 from loopwatch.stats import Spent, key_of, stats_of
 
@@ -94,6 +94,7 @@ class Watch:
         except ValueError as error:
             raise SettingError(f"invalid sink {shown('sinks', sink)}; {error}") from None
         self.outlets = [*self.outlets, self._outlet(sink)]
+        ENGINE.sinks_changed()
 
     def configure(self, **settings: Any) -> None:
         """Change settings from now on: thresholds, grace and limits. What is not given stays as it is.
@@ -150,7 +151,7 @@ class Watch:
     def _outlet(self, sink: str | Sink) -> Outlet:
         if callable(sink):
             return Outlet(sink, source=self)
-        return Outlet(sink_called(sink), sink_name(sink)[0], Quotas(*_limits(self.settings)), self)
+        return Outlet(sink_called(sink), sink.strip(), Quotas(*_limits(self.settings)), self)
 
     # ── the engine's side: the delivery thread ──────────────────────────────────────────────────────────────────
 

@@ -229,6 +229,30 @@ def test_hooks():
     ]  # fmt: skip
 
 
+class Later(Hooked):
+    """A sink that delivers later, or not at all."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def delivered(self, timeout_s):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(("answer", "done"), [(True, True), (False, False), (OSError("mine"), False)])
+def test_delivers_later(started, answer, done):
+    """Whoever waits for an outlet waits for what its sink has yet to deliver, and is spared the sink's troubles."""
+    outlet = started(Outlet(Later(answer)))
+    assert outlet.join(time.monotonic() + PATIENCE_S)  # it was given nothing yet
+
+    outlet.begin()
+
+    assert outlet.join(time.monotonic() + PATIENCE_S) is done
+
+
 def test_hooks_that_are_not_there(started):
     """A plain callable is called with stalls and nothing else."""
     delivered = []

@@ -178,6 +178,15 @@ def test_one_sink_of_two_watches():
     assert len(got) == 2
 
 
+def test_named_sinks_of_two_watches(tmp_path):
+    """A sink that two watches name is told once; the same kind with another place to deliver to is another sink."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    with loopwatch.watching(sinks=[f"jsonl:{here}"]), loopwatch.watching(sinks=[f"jsonl:{here}", f"jsonl:{there}"]):
+        happens()
+
+    assert [len(path.read_text().splitlines()) for path in (here, there)] == [1, 1]
+
+
 def test_frequent_stall(caplog):
     """Named sinks are spared the flood of one incident, and told at the end of what was held back; callables get all of it."""
     got = []

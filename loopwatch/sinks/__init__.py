@@ -42,6 +42,12 @@ class Hooks(Protocol):
         Within a limit, and in pairs: what a sink is told opened is told closed once, at the latest before `end`.
         """
 
+    def delivered(self, timeout_s: float) -> bool:
+        """Whether all that the sink was given has left it, within so many seconds; for a sink that delivers later.
+
+        Unlike the others it is called on the thread of whoever flushes the watch, while others may be called.
+        """
+
     def end(self) -> None:
         """The watch ends, or the process does: what was opened is closed."""
 
