@@ -18,9 +18,13 @@ __all__ = ["Settings", "resolve"]
 
 ENVIRONMENT_PREFIX = "LOOPWATCH_"
 NAMED_SINKS = {
+    "alertmanager": ("alertmanager", "AlertmanagerSink", "URL"),
     "jsonl": ("jsonl", "JsonlSink", "PATH"),
     "logging": ("logging", "LoggingSink", ""),
+    "pagerduty": ("pagerduty", "PagerDutySink", "ROUTING_KEY"),
+    "slack": ("slack", "SlackSink", "URL"),
     "structlog": ("structlog", "StructlogSink", ""),
+    "webhook": ("webhook", "WebhookSink", "URL"),
 }
 """Module of `loopwatch.sinks`, class, what must follow the name and a colon ("": nothing; "[X]": X, or nothing)."""
 

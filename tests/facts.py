@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from loopwatch.observations import Allowance, Collection, Hold, Observation, Sample, Syscall, Vitals
-from loopwatch.records import Cause, Frame, Incident, LoopInfo, Origin, RequestInfo, Severity, Share, Stall, Waiting
+from loopwatch.records import Cause, Frame, Incident, LoopInfo, Origin, RequestInfo, Share, Stall, Waiting
 
 __all__ = [
     "LOOP",
@@ -17,6 +17,7 @@ __all__ = [
     "allowance",
     "at_ns",
     "call",
+    "closed",
     "collection",
     "frame",
     "hold",
@@ -228,35 +229,37 @@ def ongoing(duration_ms: float = 1000, **fields: Any) -> Stall:
     return replace(stall(duration_ms), state="ongoing", timing="bounded", **fields)
 
 
-def incident(**fields: Any) -> Incident:
-    """News of an incident of one stall: it opened."""
+def incident(latest: Stall | None = None, **fields: Any) -> Incident:
+    """The news that an incident opened, with this record; of one that lasts it has counted nothing yet."""
+    latest = latest or stall()
+    ended = 0 if latest.ongoing else 1
     defaults = {
         "id": "incident-1",
         "state": "open",
-        "severity": Severity.WARNING,
-        "fingerprint": "0123456789ab",
-        "cause": Cause.SLEEP,
-        "origin": origin(),
-        "count": 1,
-        "lost_ms": 400.0,
-        "max_ms": 400.0,
-        "p50_ms": 400.0,
-        "p95_ms": 400.0,
-        "p99_ms": 400.0,
-        "first_at": STARTED_AT,
-        "last_at": STARTED_AT,
-        "opened_at": STARTED_AT,
-        "opened_count": 1,
-        "opened_ms": 400.0,
+        "severity": latest.severity,
+        "fingerprint": latest.fingerprint,
+        "cause": latest.cause,
+        "origin": latest.origin,
+        "count": ended,
+        "lost_ms": ended * latest.duration_ms,
+        **dict.fromkeys(("max_ms", "p50_ms", "p95_ms", "p99_ms"), ended * latest.duration_ms),
+        **dict.fromkeys(("first_at", "last_at", "opened_at"), latest.started_at),
+        "opened_count": ended,
+        "opened_ms": ended * latest.duration_ms,
         "openings": 1,
-        "endpoints": (("GET /items/{item_id}", 1),),
+        "endpoints": (("GET /items/{item_id}", ended),),
         "waited": (("GET /health", 3),),
-        "waiting_max": 3,
-        "advice": "Use `await asyncio.sleep(...)`.",
-        "latest": stall(),
+        "waiting_max": latest.waiting.requests,
+        "advice": latest.advice,
+        "latest": latest,
         "news": "opened",
     }
     return Incident(**{**defaults, **fields})
+
+
+def closed(latest: Stall | None = None, **fields: Any) -> Incident:
+    """The news that it closed."""
+    return incident(latest, **{"state": "closed", "news": "closed", **fields})
 
 
 def functions(stack: Sequence[Frame]) -> list[str]:
