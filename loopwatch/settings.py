@@ -19,6 +19,7 @@ __all__ = ["Settings", "resolve"]
 ENVIRONMENT_PREFIX = "LOOPWATCH_"
 NAMED_SINKS = {
     "alertmanager": ("alertmanager", "AlertmanagerSink", "URL"),
+    "apprise": ("apprise", "AppriseSink", "URL"),
     "jsonl": ("jsonl", "JsonlSink", "PATH"),
     "logging": ("logging", "LoggingSink", ""),
     "pagerduty": ("pagerduty", "PagerDutySink", "ROUTING_KEY"),
