@@ -18,7 +18,7 @@ from loopwatch.attach import Attachment
 from loopwatch.clocks import SystemClock, time
 from loopwatch.delivery import Delivery
 from loopwatch.loops import Loops
-from loopwatch.observations import Observation
+from loopwatch.observations import Observation, Turn
 from loopwatch.outlets import Outlet
 from loopwatch.probes import allowances
 from loopwatch.probes.garbage import GarbageProbe
@@ -87,7 +87,7 @@ class Engine:
             self.watchdog,
             lambda: bool(self._subscribers) and not self._ending,
             self._start_threads,
-            self._thread.ring,
+            self._thread.wake,
             self._loop_went,
             self.delivery.failed,
         )
@@ -150,6 +150,7 @@ class Engine:
         self._garbage.uninstall()
         self._stop_threads()
         self.loops.runs.clear()
+        self.loops.forget_threads()
 
     # ── loops come and go: their own threads ────────────────────────────────────────────────────────────────────
 
@@ -164,8 +165,8 @@ class Engine:
     def _loop_closes(self, loop: Any) -> None:
         self.loops.closing(loop)
 
-    def _loop_went(self, watched: Watched) -> None:
-        self._thread.ring(lambda: self.watchdog.close(watched))
+    def _loop_went(self, watched: Watched, turns: list[Turn]) -> None:
+        self._thread.ring(lambda: self.watchdog.close(watched, turns))
 
     # ── threads ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -223,6 +224,12 @@ class Engine:
         outlets = [outlet for subscriber in self._subscribers for outlet in subscriber.outlets]
         return all(outlet.queue.join(deadline) for outlet in outlets)
 
+    @property
+    def settled(self) -> bool:
+        """Whether there is surely nothing to wait for: every loop waits, and all that was observed has been judged."""
+        now = time.monotonic_ns()
+        return all(_waits(one, now) for one in self.watchdog.watched) and self._thread.idle and self.delivery.queue.idle
+
     def _finish_as_a_child(self) -> None:
         """A process that multiprocessing has forked leaves by `os._exit`, past `atexit` (Lib/multiprocessing/popen_fork.py)."""
         process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
@@ -279,6 +286,12 @@ class Engine:
     def dropped(self) -> int:
         """Stalls that the delivery queue could not take."""
         return self.delivery.queue.dropped
+
+
+def _waits(watched: Watched, now_ns: int) -> bool:
+    """Whether a loop surely waits, with nothing to tell. What is not recorded by the loop itself only the watchdog may ask for."""
+    beat = watched.heartbeat
+    return watched.pending is None and beat.records_turns and beat.quiet_turn(now_ns) is not None
 
 
 ENGINE = Engine()
