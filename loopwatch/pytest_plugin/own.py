@@ -71,10 +71,10 @@ def _starting_ns(observation: Observation) -> int:
 
 
 def blind(observation: Observation) -> bool:
-    """Whether there was nobody to look: no sample, since the machine kept loopwatch's own thread from running, too, or other
-    threads computed and may have kept the GIL from it.
+    """Whether there was nobody to look: no sample, since the machine or another thread kept loopwatch's own from running, too.
 
-    Who held the loop is then not known, nor whether anybody did.
+    The machine by giving it no core, other threads by computing, with the GIL perhaps. Who held the loop is then not known, nor
+    whether anybody did.
     """
     vitals = observation.vitals
     if observation.samples or vitals is None or vitals.watchdog_runqueue_ns is None:
