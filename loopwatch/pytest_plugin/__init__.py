@@ -41,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
         _switch_on(config, options)
 
 
+# First: what is switched on here has a line for the terminal, which tells of the collection next.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Without the switch, a marker or the fixture asks for the tests that have it."""
     config = session.config
