@@ -58,6 +58,12 @@ class Queue:
         self._items: SimpleQueue[Any] = SimpleQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._resting = True
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was put so far has been handled."""
+        return self._items.empty() and self._resting
 
     @property
     def running(self) -> bool:
@@ -69,6 +75,7 @@ class Queue:
         if self._items.qsize() >= self._limit and not in_any_case:
             self.dropped += 1
             return False
+        self._resting = False
         self._items.put(item)
         return True
 
@@ -105,6 +112,9 @@ class Queue:
     def _run(self) -> None:
         self.native_id = threading.get_native_id()
         while True:
+            self._resting = True
+            if not self._items.empty():  # asked again: something may have been put since the last item was handled
+                self._resting = False
             item = self._next()
             if item is _STOP:
                 with self._starting:

@@ -19,7 +19,7 @@ from loopwatch.attach import Attachment
 from loopwatch.clocks import SystemClock, time
 from loopwatch.delivery import Delivery
 from loopwatch.loops import Loops
-from loopwatch.observations import Observation
+from loopwatch.observations import Observation, Turn
 from loopwatch.probes import allowances
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.holders import HolderProbe
@@ -74,7 +74,7 @@ class Engine:
             self.watchdog,
             lambda: bool(self._subscribers) and not self._ending,
             self._start_threads,
-            self._thread.ring,
+            self._thread.wake,
             self._loop_went,
             self.delivery.failed,
         )
@@ -152,6 +152,7 @@ class Engine:
         self._garbage.uninstall()
         self._stop_threads()
         self.loops.runs.clear()
+        self.loops.forget_threads()
 
     # ── loops come and go: their own threads ────────────────────────────────────────────────────────────────────
 
@@ -166,8 +167,8 @@ class Engine:
     def _loop_closes(self, loop: Any) -> None:
         self.loops.closing(loop)
 
-    def _loop_went(self, watched: Watched) -> None:
-        self._thread.ring(lambda: self.watchdog.close(watched))
+    def _loop_went(self, watched: Watched, turns: list[Turn]) -> None:
+        self._thread.ring(lambda: self.watchdog.close(watched, turns))
 
     # ── threads ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -220,6 +221,12 @@ class Engine:
         if not self.delivery.queue.join(deadline):
             return False
         return all(outlet.join(deadline) for outlet in self._subscribers.outlets)
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is surely nothing to wait for: every loop waits, and all that was observed has been judged."""
+        now = time.monotonic_ns()
+        return all(_waits(one, now) for one in self.watchdog.watched) and self._thread.idle and self.delivery.queue.idle
 
     def _finish_as_a_child(self) -> None:
         """A process that multiprocessing has forked leaves by `os._exit`, past `atexit` (Lib/multiprocessing/popen_fork.py)."""
@@ -280,6 +287,12 @@ class Engine:
     def dropped(self) -> int:
         """Stalls that the delivery queue could not take."""
         return self.delivery.queue.dropped
+
+
+def _waits(watched: Watched, now_ns: int) -> bool:
+    """Whether a loop surely waits, with nothing to tell. What is not recorded by the loop itself only the watchdog may ask for."""
+    beat = watched.heartbeat
+    return watched.pending is None and beat.records_turns and beat.quiet_turn(now_ns) is not None
 
 
 ENGINE = Engine()

@@ -15,6 +15,7 @@ from typing import Any
 from loopwatch.attach import LOOP_CODES, running_loops
 from loopwatch.clocks import time
 from loopwatch.heartbeats import heartbeat_for
+from loopwatch.observations import Turn
 from loopwatch.probes.threads import ThreadProbe
 from loopwatch.records import LoopInfo
 from loopwatch.watchdog import Watchdog, Watched
@@ -84,7 +85,7 @@ class Loops:
         wanted: Whether anybody watches at all.
         ready: Called when a loop comes: the threads must run from now on.
         listed: Called when it is watched.
-        gone: Called with a loop's notes when it has gone.
+        gone: Called with a loop's notes and its last turns when it has gone, if those are worth telling.
         failed: Called with one sentence when attaching or detaching failed.
     """
 
@@ -94,10 +95,12 @@ class Loops:
         wanted: Callable[[], bool],
         ready: Callable[[], None],
         listed: Callable[[], None],
-        gone: Callable[[Watched], None],
+        gone: Callable[[Watched, list[Turn]], None],
         failed: Callable[[str], None],
     ) -> None:
         self.runs: dict[tuple[str, int], LoopRun] = {}
+        self.begun = 0
+        """Grows whenever a loop begins to run."""
         self._watchdog = watchdog
         self._wanted = wanted
         self._ready = ready
@@ -105,6 +108,7 @@ class Loops:
         self._gone = gone
         self._failed = failed
         self._lock = threading.Lock()
+        self._of_thread = _OfThread()
 
     def started(self, loop: Any) -> Watched | None:
         """A loop is about to run on this thread."""
@@ -158,7 +162,8 @@ class Loops:
         watchdog = self._watchdog
         if not self._wanted() or any(one.loop is loop for one in watchdog.watched):
             return None
-        probe = ThreadProbe(threading.get_native_id())
+        self.begun += 1
+        probe = self._of_thread.probe
         heartbeat = heartbeat_for(loop, watchdog.limits.threshold_ns, probe, adopted)
         watched = Watched(loop, heartbeat, probe, BOUNDARY, time.monotonic_ns())
         self._ready()
@@ -172,7 +177,6 @@ class Loops:
                 watchdog.watched = (*watchdog.watched, watched)
         if not listed:
             heartbeat.detach()
-            probe.close()
             return None
         self._listed()
         return watched
@@ -192,7 +196,13 @@ class Loops:
             self._watchdog.watched = tuple(one for one in self._watchdog.watched if one is not watched)
             watched.heartbeat.detach()
             self._run_of(watched.heartbeat.info).settle(watched)
-        self._gone(watched)
+        turns = watched.heartbeat.finished()
+        if turns:  # waking the watchdog for nothing would cost more than most runs
+            self._gone(watched, turns)
+
+    def forget_threads(self) -> None:
+        """Nobody watches any more: give back what is kept open of threads."""
+        self._of_thread = _OfThread()
 
     def _run_of(self, info: LoopInfo) -> LoopRun:
         key = (info.backend, info.thread_id)
@@ -202,6 +212,13 @@ class Loops:
                 self.runs.pop(next(iter(self.runs)))
             run = self.runs[key] = LoopRun(info)
         return run
+
+
+class _OfThread(threading.local):
+    """What is kept of a thread from one run of a loop to the next. Python lets go of it when the thread ends."""
+
+    def __init__(self) -> None:
+        self.probe = ThreadProbe(threading.get_native_id())
 
 
 def _learn_boundary(watched: Watched) -> None:

@@ -113,10 +113,12 @@ class LibuvHeartbeat:
             time.sleep(0.0001)
         ended = time.monotonic_ns()
         count, clock_ns = self._raw(self._loop_side)
-        if count == self._count:
-            self._close(ended, exact=True)
-        else:  # the last stall ended, but the watchdog has not looked since
-            self._settle(count, clock_ns, ended)
+        if count != self._count:  # the watchdog has not looked since
+            self._next_turn(count, clock_ns, ended)
+        elif clock_ns != self._clock_ns:
+            self._poll_returned(clock_ns)
+        self._known = "runs"  # it has not polled again, or it would not be here
+        self._close(ended, exact=True)
         self._loop = None
 
     def _raw(self, into: _Metrics) -> tuple[int, int]:

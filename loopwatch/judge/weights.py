@@ -136,7 +136,9 @@ def _gil_ns(weights: Weights, observation: Observation) -> int:
         return 0
     idle = max(0, weights.runnable_ns - weights.cpu_ns)
     if not observation.samples:
-        idle = min(idle, weights.late_ns)
+        # A watchdog that had no core either was late for that, and saw nobody keep the GIL.
+        starved = (observation.vitals.watchdog_runqueue_ns or 0) if observation.vitals else 0
+        idle = min(idle, max(0, weights.late_ns - starved))
     elif weights.late_ns < PROMPT_NS:
         return 0
     else:

@@ -12,7 +12,7 @@ __all__ = ["MachineProbe"]
 
 
 class MachineProbe:
-    """Used by the watchdog thread only."""
+    """Used by the watchdog thread; as a run begins, by the loop's."""
 
     def __init__(self) -> None:
         self._own: ThreadProbe | None = None
@@ -33,11 +33,12 @@ class MachineProbe:
         """Voluntary context switches of the watchdog so far."""
         return context_switches()
 
-    def own_runqueue_ns(self) -> int | None:
-        """How long the watchdog waited for a core so far."""
-        if self._own is None:
-            self._own = ThreadProbe(threading.get_native_id())
-        schedule = self._own.schedule()
+    def own_runqueue_ns(self, here: bool = True) -> int | None:
+        """How long the watchdog waited for a core so far. Another thread (not `here`) can ask once the watchdog itself has."""
+        own = self._own
+        if own is None and here:
+            own = self._own = ThreadProbe(threading.get_native_id())
+        schedule = None if own is None else own.schedule()
         return schedule.waited_ns if schedule else None
 
     def throttled_ns(self) -> int | None:

@@ -46,6 +46,7 @@ _FIRST_IS_FD = frozenset(
     "fsync fdatasync epoll_wait epoll_pwait epoll_pwait2 sync_file_range syncfs fallocate copy_file_range getdents64".split()
 )
 _POLLS = frozenset({"poll", "ppoll"})
+FILES = ("schedstat", "syscall", "stat")
 _SELECTS = frozenset({"select", "pselect6"})
 
 
@@ -89,13 +90,15 @@ class Status:
 
 
 class ThreadProbe:
-    """Reads one thread of this process. Made on any thread, used by the watchdog; `close` gives the descriptors back."""
+    """Reads one thread of this process. Made on any thread, used by that one and the watchdog.
+
+    Opening a file of procfs costs more than reading it ten times: each is opened when it is first asked for, kept, and given back
+    by `close`, or when nobody holds the probe any more.
+    """
 
     def __init__(self, native_id: int) -> None:
         self._native_id = native_id
-        self._schedstat = procfs.open_file(f"/proc/self/task/{native_id}/schedstat")
-        self._syscall = procfs.open_file(f"/proc/self/task/{native_id}/syscall")
-        self._stat = procfs.open_file(f"/proc/self/task/{native_id}/stat")
+        self._files: dict[str, int | None] = {}
 
     def cpu_ns(self) -> int | None:
         """CPU time of the thread so far. Does not give up the GIL."""
@@ -115,7 +118,7 @@ class ThreadProbe:
 
     def schedule(self) -> Schedule | None:
         """How long it waited for a core so far."""
-        text = procfs.read(self._schedstat)
+        text = self._read("schedstat")
         try:
             _, waited, slices = text.split()
             return Schedule(int(waited), int(slices))
@@ -124,7 +127,7 @@ class ThreadProbe:
 
     def status(self) -> Status | None:
         """Its state, and its page faults so far."""
-        _, _, fields = procfs.read(self._stat).rpartition(b") ")  # its name may have spaces and brackets
+        _, _, fields = self._read("stat").rpartition(b") ")  # its name may have spaces and brackets
         words = fields.split()
         try:
             return Status(words[0].decode(), int(words[9]))
@@ -133,17 +136,29 @@ class ThreadProbe:
 
     def syscall(self) -> RawCall | None:
         """The system call it sits in right now."""
-        words = procfs.read(self._syscall).split()
+        words = self._read("syscall").split()
         if not words:
             return None
         if words[0] == b"running" or not _NAMES:
             return RawCall("running") if words[0] == b"running" else None
         return _decode(words)
 
+    def _read(self, name: str) -> bytes:
+        if name not in self._files:
+            self._files[name] = procfs.open_file(f"/proc/self/task/{self._native_id}/{name}")
+        return procfs.read(self._files[name])
+
     def close(self) -> None:
-        for descriptor in (self._schedstat, self._syscall, self._stat):
+        """Give all files back, and open none any more."""
+        files, self._files = self._files, dict.fromkeys(FILES)
+        for descriptor in files.values():
             procfs.close(descriptor)
-        self._schedstat = self._syscall = self._stat = None
+
+    def __del__(self) -> None:
+        try:
+            self.close()
+        except Exception:  # noqa: BLE001, S110 - the interpreter ends and has let go of our modules: so do the files
+            pass
 
 
 def _decode(words: list[bytes]) -> RawCall | None:

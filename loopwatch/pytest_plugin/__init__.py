@@ -19,14 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["loopwatch"]
 
 GATE, TELLER = "loopwatch-gate", "loopwatch-teller"
+OLDEST = (8, 2)
+TOO_OLD = pytest.version_tuple < OLDEST
+"""An older pytest imports this as well, in every session: then nothing is declared, and whoever asks is told."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    declare(parser)
+    if not TOO_OLD:
+        declare(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER_HELP)
+    if TOO_OLD:
+        return
     options = resolve(config)
     if _distributes(config):
         # Tests run in workers. Whether any has the marker is known there alone, so someone listens to their reports.
@@ -35,9 +41,17 @@ def pytest_configure(config: pytest.Config) -> None:
         _switch_on(config, options)
 
 
+# First: what is switched on here has a line for the terminal, which tells of the collection next.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Without the switch, a marker or the fixture asks for the tests that have it."""
     config = session.config
+    if TOO_OLD:
+        if any(map(_asks, session.items)):
+            raise pytest.UsageError(
+                f"loopwatch needs pytest {'.'.join(map(str, OLDEST))} or newer; this is {pytest.__version__}"
+            )
+        return
     if not (_distributes(config) or config.pluginmanager.hasplugin(GATE)) and any(map(_asks, session.items)):
         _switch_on(config, resolve(config))
 

@@ -1,6 +1,6 @@
 """What a blocking call that strict mode saw means for the test, and how it is told. Pure but for source lines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
 from loopwatch.judge.advice import advise
@@ -10,8 +10,9 @@ from loopwatch.pytest_plugin.facts import ALLOWED, BLOCKED, KNOWN, Block, Charge
 from loopwatch.pytest_plugin.strict import Call
 from loopwatch.records import Cause, Origin
 
-__all__ = ["block_of_call"]
+__all__ = ["block_of_call", "one_a_line"]
 
+WORST_FIRST = (BLOCKED, KNOWN, ALLOWED)
 CAUSES = (
     ("time.", Cause.SLEEP),
     ("socket", Cause.NETWORK),
@@ -67,6 +68,14 @@ def block_of_call(
         fingerprint=fingerprint,
         strict=True,
     )
+
+
+def one_a_line(blocks: Iterable[Block]) -> list[Block]:
+    """One finding for each line and cause: opening and reading a file is one. A call that may not be hides behind none that may."""
+    found: dict[tuple[str | None, int | None, str], Block] = {}
+    for block in sorted(blocks, key=lambda block: WORST_FIRST.index(block.verdict)):
+        found.setdefault((block.file, block.line, block.cause), block)
+    return list(found.values())
 
 
 def _decide(call: Call, demand: Demand, windows: Sequence[Window], known: bool) -> tuple[str, str | None]:

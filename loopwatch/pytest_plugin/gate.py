@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from loopwatch.clocks import time
+from loopwatch.engine import ENGINE
 from loopwatch.pytest_plugin.baseline import Baseline
-from loopwatch.pytest_plugin.calls import block_of_call
+from loopwatch.pytest_plugin.calls import block_of_call, one_a_line
 from loopwatch.pytest_plugin.charging import block_of, shown_in
 from loopwatch.pytest_plugin.demand import DemandError, demand_of
 from loopwatch.pytest_plugin.facts import BLOCKED, Block, Demand, Seen
@@ -23,7 +24,7 @@ from loopwatch.pytest_plugin.ruling import BLIND, rule
 from loopwatch.pytest_plugin.run import DEBUGGER, Run
 from loopwatch.pytest_plugin.strict import Strictness
 from loopwatch.pytest_plugin.timeline import LateTasks, Timeline
-from loopwatch.pytest_plugin.unmeasured import blind_spot, loops_ran
+from loopwatch.pytest_plugin.unmeasured import blind_spot
 from loopwatch.settings import resolve
 
 __all__ = ["Gate"]
@@ -52,6 +53,7 @@ class Gate:
         self._timeline = Timeline()
         self._late_tasks = LateTasks()
         self._runs: dict[str, Run] = {}
+        self._next: Run | None = None
         self._began_ns = time.monotonic_ns()
         self._late: list[tuple[Run, Block]] = []
         self._strictness = Strictness(options.allow)
@@ -72,12 +74,15 @@ class Gate:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> Hook:
-        run = self._runs[item.nodeid] = self._run(item)
+        prepared, self._next = self._next, None
+        run = prepared if prepared is not None and prepared.item is item else self._run(item)
+        self._runs[item.nodeid] = run
         self._aim(run.demand)
         try:
             return (yield)
         finally:
-            upcoming = None if nextitem is None else self._run(nextitem).demand
+            self._next = None if nextitem is None else self._run(nextitem)
+            upcoming = None if self._next is None else self._next.demand
             if upcoming is None or self._strict > upcoming.strict:
                 self._aim(upcoming)
                 self.collect(run)
@@ -145,14 +150,14 @@ class Gate:
         if run.demand is None:
             return (yield)
         phase = run.phase = self._timeline.begin(run.nodeid, name)
-        before = loops_ran()
+        begun = ENGINE.loops.begun
         try:
             return (yield)
         finally:
             phase.end_ns = time.monotonic_ns()
-            run.note_unmeasured(blind_spot(run.item, phase, ran=loops_ran() != before))
+            run.note_unmeasured(blind_spot(run.item, phase, ran=ENGINE.loops.begun != begun))
             self.collect(run, thoroughly=name == "teardown")
-            self._collect_calls(run)
+            self._charge_calls(run)
 
     # ── what blocked ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,13 +178,30 @@ class Gate:
         elif block.verdict == BLOCKED and run.demand.gates:
             self._late.append((run, block))
 
-    def _collect_calls(self, run: Run) -> None:
-        """What strict mode found in the phase that is over."""
-        if run.demand is None or not run.demand.strict:
+    def take_calls(self, run: Run) -> None:
+        """Keep what strict mode has found so far."""
+        if run.demand is not None and run.demand.strict:
+            run.calls += self._strictness.take()
+
+    def _charge_calls(self, run: Run) -> None:
+        """Decide about what strict mode found in the phase that is over."""
+        self.take_calls(run)
+        calls, run.calls = run.calls, []
+        if run.demand is None or not calls:
             return
-        for call in self._strictness.take():
-            charge = self._timeline.charge(call.at_ns, None, run.phase)
-            run.add(block_of_call(call, run.demand, run.windows, charge, self._shown, self._baseline.has))
+        blocks = [
+            block_of_call(
+                call,
+                run.demand,
+                run.windows,
+                self._timeline.charge(call.at_ns, None, run.phase),
+                self._shown,
+                self._baseline.has,
+            )
+            for call in calls
+        ]
+        for block in one_a_line(blocks):
+            run.add(block)
 
     def pytest_sessionfinish(self) -> None:
         """The session may have been cut short."""

@@ -15,6 +15,8 @@ import pytest
 __all__ = ["MARKER_HELP", "Options", "declare", "milliseconds", "resolve"]
 
 DEFAULT_MS = 50.0
+FLOAT = "float" if pytest.version_tuple >= (8, 4) else "string"
+"""The type of an ini option in milliseconds: older pytests know no floats, and this is declared in all of their sessions."""
 MARKER_HELP = (
     "loopwatch(max_ms=None, allow=None, up_to_ms=None, strict=None): fail the test if it blocks an event loop for max_ms or "
     'longer; allow="reason": blocking is expected here, all of it or up_to_ms of each block; strict=True: fail on any blocking '
@@ -96,7 +98,7 @@ COMMAND_LINE: tuple[tuple[str, dict[str, Any], str], ...] = (
 )
 INI: tuple[tuple[str, str, str], ...] = (
     ("loopwatch", "bool", "as --loopwatch"),
-    ("loopwatch_max_ms", "float", "as --loopwatch-max-ms"),
+    ("loopwatch_max_ms", FLOAT, "as --loopwatch-max-ms"),
     ("loopwatch_strict", "bool", "as --loopwatch-strict"),
     ("loopwatch_count_gc", "bool", "as --loopwatch-count-gc"),
     ("loopwatch_baseline", "string", "as --loopwatch-baseline; relative to the root folder"),

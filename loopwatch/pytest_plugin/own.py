@@ -71,14 +71,16 @@ def _starting_ns(observation: Observation) -> int:
 
 
 def blind(observation: Observation) -> bool:
-    """Whether there was nobody to look: no sample, since the machine kept loopwatch's own thread from running, too.
+    """Whether there was nobody to look: no sample, since the machine or another thread kept loopwatch's own from running, too.
 
-    Who held the loop is then not known, nor whether anybody did.
+    The machine by giving it no core, other threads by computing, with the GIL perhaps. Who held the loop is then not known, nor
+    whether anybody did.
     """
     vitals = observation.vitals
     if observation.samples or vitals is None or vitals.watchdog_runqueue_ns is None:
         return False
-    return vitals.watchdog_runqueue_ns >= HALF * max(0, observation.duration_ns - observation.threshold_ns // 4)
+    kept_ns = vitals.watchdog_runqueue_ns + (vitals.other_cpu_ns or 0)
+    return kept_ns >= HALF * max(0, observation.duration_ns - observation.threshold_ns // 4)
 
 
 HALF = 0.5

@@ -60,8 +60,8 @@ class Recorder:
     def take(self, thoroughly: bool = False) -> tuple[list[Seen], str | None]:
         """The stalls that have ended since the last call, and why they may not be all (None: they are).
 
-        Waking two threads costs more than most tests, so it is left out where no stall can have ended: a stall takes at least
-        as long as the threshold, and everything before the last look is known.
+        Waking two threads costs more than most tests, so it is left out where no stall can have ended: nothing is under way, or
+        less time has passed than a stall takes at least.
 
         Args:
             thoroughly: Look in any case where a loop still runs in another thread: it may be in the middle of one.
@@ -73,7 +73,7 @@ class Recorder:
             self._elsewhere or (thoroughly and running) or now - self._flushed_ns >= floor_ms * 1e6
         ):
             self._flushed_ns = now
-            trouble = self._trouble(ENGINE.flush(PATIENCE_S))
+            trouble = self._trouble(ENGINE.settled or ENGINE.flush(PATIENCE_S))
             # A stall that is under way now may end soon after: then the next look must not be left out.
             self._elsewhere = running
         unique: dict[str, Seen] = {}

@@ -10,6 +10,7 @@ from loopwatch.pytest_plugin.facts import ALLOWED, BLOCKED, Block, Demand, Seen,
 from loopwatch.pytest_plugin.failure import failure_text
 from loopwatch.pytest_plugin.recorder import Recorder
 from loopwatch.pytest_plugin.ruling import IN_WINDOW
+from loopwatch.pytest_plugin.strict import Call
 from loopwatch.pytest_plugin.timeline import Phase
 
 __all__ = ["DEBUGGER", "Blocked", "Run"]
@@ -29,6 +30,9 @@ class Collector(Protocol):
 
     def collect(self, run: Any) -> None:
         """Take what has blocked since the last time, and charge it."""
+
+    def take_calls(self, run: Any) -> None:
+        """Keep what strict mode has found so far."""
 
 
 class Run:
@@ -59,6 +63,8 @@ class Run:
         self.phase = Phase(self.nodeid, "setup", time.monotonic_ns())
         self.windows: list[Window] = []
         self.seen: list[Seen] = []
+        self.calls: list[Call] = []
+        """What strict mode found in the phase that runs."""
         self.fresh: list[Block] = []
         """Blocks that no report has told of yet."""
         self.longest: Block | None = None
@@ -120,11 +126,13 @@ class Run:
         """A window begins; returns its number."""
         if max_ms is not None and self._recorder.floor_ms is not None and max_ms < self._recorder.floor_ms:
             self._recorder.aim(max_ms)
+        self._gate.take_calls(self)  # a line's later call, outside of the window, is another one
         self.windows.append(Window(kind, time.monotonic_ns(), None, max_ms))
         return len(self.windows) - 1
 
     def shut(self, number: int) -> Window:
         """It ends."""
+        self._gate.take_calls(self)
         one = self.windows[number]
         self.windows[number] = closed = Window(one.kind, one.start_ns, time.monotonic_ns(), one.max_ms)
         return closed

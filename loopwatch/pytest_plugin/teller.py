@@ -47,6 +47,11 @@ class Teller:
         more += [sight()] if options.strict else []
         return ["loopwatch: " + "; ".join([what, *more]), *_limits_of_this_machine()]
 
+    def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
+        """A marker may ask for strict mode as well: that is known only now."""
+        asked = any(marker.kwargs.get("strict") for item in items for marker in item.iter_markers("loopwatch"))
+        return [f"loopwatch: {sight()}"] if asked and not self._options.strict else []
+
     # ── what reports say ────────────────────────────────────────────────────────────────────────────────────────
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -64,9 +69,9 @@ class Teller:
         if told is None:
             return None
         if told["failed"]:
-            return "failed" if report.when == "call" else "error", "B", ("BLOCKED", {"red": True})
+            return "failed" if report.when == "call" else "error", "B", _coloured("BLOCKED", red=True)
         if told["unmeasured"] and report.when == "call" and report.passed and not hasattr(report, "wasxfail"):
-            return "unmeasured", "U", ("UNMEASURED", {"yellow": True})
+            return "unmeasured", "U", _coloured("UNMEASURED", yellow=True)
         return None
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
@@ -101,7 +106,7 @@ class Teller:
         some = any(not Path(self._config.invocation_params.dir, one).is_dir() for one in self._config.args)
         return not (stopped or chosen or some or self._deselected)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         lines = [*self._told_blocks(), *self._told_unmeasured(), *self._told_baseline()]
         if lines:
             terminalreporter.section("loopwatch")
@@ -129,6 +134,11 @@ class Teller:
         stale = set(before.entries) - before.seen(self._blocks) if self._whole else set()
         told = [f"no longer occurs: {one.cause} in {one.module}:{one.function}" for one in sorted(stale)]
         return [*told, "remove these with --loopwatch-update-baseline"] if told else []
+
+
+def _coloured(word: str, **colour: bool) -> Any:
+    """A status word as pytest takes it. Before 8.4 its short summary would print the colours as they stand."""
+    return (word, colour) if pytest.version_tuple >= (8, 4) else word
 
 
 def _line(block: Block) -> str:

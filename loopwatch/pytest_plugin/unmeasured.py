@@ -5,12 +5,11 @@ import sys
 
 import pytest
 
-from loopwatch.engine import ENGINE
 from loopwatch.judge.cause import DEBUGGER_MODULES
 from loopwatch.pytest_plugin.run import DEBUGGER
 from loopwatch.pytest_plugin.timeline import Phase
 
-__all__ = ["blind_spot", "loops_ran"]
+__all__ = ["blind_spot"]
 
 DEBUGGERS = (*DEBUGGER_MODULES, "bdb", "pdb")
 
@@ -30,11 +29,6 @@ def blind_spot(item: pytest.Item, phase: Phase, ran: bool) -> str | None:
     if phase.name == "call" and not ran and inspect.iscoroutinefunction(getattr(item, "function", None)):
         return "no loop was seen to run: trio's, and loops without run_forever, cannot be watched yet"
     return None
-
-
-def loops_ran() -> int:
-    """A number that changes whenever a loop has run."""
-    return sum(run.ran_ns + (run.current is not None) for run in list(ENGINE.loops.runs.values()))
 
 
 def debugger_attached() -> bool:

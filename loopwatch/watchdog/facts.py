@@ -53,7 +53,7 @@ class Facts:
         return None not in (others_ns, self._settled_ns) and (others_ns or 0) - (self._settled_ns or 0) < QUIET_NS
 
     def mark(self, watched: Watched, own: bool = True) -> Mark:
-        """All clocks now; the watchdog's own only on its own thread."""
+        """All clocks now. `own`: whether the watchdog itself asks."""
         cpu_ns, process_ns = watched.probe.cpu_ns(), self._machine.process_cpu_ns()
         schedule = watched.probe.schedule()
         return Mark(
@@ -63,7 +63,7 @@ class Facts:
             slices=schedule.slices if schedule else None,
             process_ns=process_ns,
             throttled_ns=self._machine.throttled_ns(),
-            own_runqueue_ns=self._machine.own_runqueue_ns() if own else None,
+            own_runqueue_ns=self._machine.own_runqueue_ns(own),
         )
 
     def sample(self, watched: Watched, look: Look, stack: Capture) -> Sample:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from types import FrameType
 
 from loopwatch.clocks import Clock
-from loopwatch.observations import Reading
+from loopwatch.observations import Reading, Turn
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.holders import HolderProbe
 from loopwatch.probes.machine import MachineProbe
@@ -212,14 +212,13 @@ class Watchdog:
             watched.lags_ns.append(look.at_ns - look.reading.since_ns if look.reading.since_ns is not None else 0)
         watched.turn = look.reading.turn
 
-    def close(self, watched: Watched) -> None:
-        """A loop has stopped running: tell of its last turn. Called on the watchdog's thread."""
+    def close(self, watched: Watched, turns: Iterable[Turn]) -> None:
+        """A loop has stopped running: tell of its last turns. Called on the watchdog's thread."""
         try:
-            for turn in watched.heartbeat.finished():
+            for turn in turns:
                 self._follower.finish(watched, turn, None)
         except Exception as error:  # noqa: BLE001
             self._give_up(watched, error)
-        watched.probe.close()
 
     # ── housekeeping ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -14,6 +14,8 @@ __all__ = ["WatchdogThread"]
 START_PATIENCE_S = 0.2
 STOP_PATIENCE_S = 1.0
 FOR_EVER_S = threading.TIMEOUT_MAX
+LINGER_NS = 1_000_000_000
+"""How long it goes on looking when the last loop has gone: where loops come and go, most find it awake."""
 
 
 class WatchdogThread:
@@ -34,11 +36,18 @@ class WatchdogThread:
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
         self._thread: threading.Thread | None = None
+        self._asleep = self._resting = False
+        self._came_ns = 0
 
     @property
     def running(self) -> bool:
         """Whether it has been started and not stopped."""
         return self._thread is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has done all that it was rung for, and is not looking."""
+        return not self._commands and self._resting  # in this order: it takes a command only when it no longer rests
 
     def start(self) -> None:
         """Start it, if it does not run, and see it look once."""
@@ -52,6 +61,12 @@ class WatchdogThread:
         self._commands.append((time.monotonic_ns(), command))
         with contextlib.suppress(RuntimeError):  # rung already, and not yet heard
             self._bell.release()
+
+    def wake(self) -> None:
+        """A loop has come. Costs next to nothing where it looks anyway."""
+        self._came_ns = time.monotonic_ns()
+        if self._asleep:
+            self.ring()
 
     def wait(self, timeout_s: float) -> bool:
         """Have it look once more; False if that takes longer. True where it does not run."""
@@ -74,15 +89,25 @@ class WatchdogThread:
         self.native_id = threading.get_native_id()
         due = time.monotonic_ns()
         while True:
+            self._resting = True
             rung = listen(True, self._patience_s(due))
+            self._resting = False
             next_due = self._obey(due) if rung else look(due)
             if next_due is None:
                 return
             due = next_due
 
     def _patience_s(self, due_ns: int) -> float:
-        """How long to sleep; for ever where there is nothing to look at."""
-        return max(0.0, (due_ns - time.monotonic_ns()) / 1e9) if self._watchdog.watched else FOR_EVER_S
+        """How long to sleep; for ever where there has been nothing to look at for a while."""
+        now = time.monotonic_ns()
+        if self._watchdog.watched:
+            self._came_ns = now
+        # In this order: who adds a loop does so before asking whether this sleeps.
+        self._asleep = now - self._came_ns > LINGER_NS
+        if self._asleep and not self._watchdog.watched:
+            return FOR_EVER_S
+        self._asleep = False
+        return max(0.0, (due_ns - now) / 1e9)
 
     def _obey(self, due_ns: int) -> int | None:
         """Look, and carry out what was asked for; when to look next, None: never."""

@@ -297,6 +297,39 @@ def test_detach(scene):
     assert scene.posted == []
 
 
+def test_detach_before_any_look(scene):
+    """A stall that took the whole run, with the GIL kept so that nobody could look, is told when the loop stops."""
+    scene.clock.advance(300)
+
+    scene.heartbeat.detach()
+
+    (turn,) = scene.heartbeat.finished()
+    assert (turn.end_ns - turn.start_ns) // MS in (299, 300)
+
+
+def test_detach_after_unseen_turns(scene):
+    """A last turn that began since the last look is a stall by itself; the wait before it is none."""
+    scene.look()
+    scene.clock.advance(5000)
+    scene.turn_begins()
+    scene.clock.advance(300)
+
+    scene.heartbeat.detach()
+
+    assert [(turn.end_ns - turn.start_ns) // MS for turn in scene.heartbeat.finished()] in ([299], [300])
+
+
+def test_detach_after_a_wait(scene):
+    """A loop that was woken from a long wait and stopped at once was not held."""
+    scene.look()
+    scene.clock.advance(5000)
+    scene.uv.wakes()
+
+    scene.heartbeat.detach()
+
+    assert scene.heartbeat.finished() == []
+
+
 def test_detach_waits_for_a_reader(scene):
     """The loop does not go while the watchdog reads; but it does not wait for ever for a thread that was frozen."""
     began = scene.clock.now_ns()

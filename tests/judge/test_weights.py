@@ -166,6 +166,16 @@ def test_kept_by():
     assert kept_by(observation()) is None
 
 
+def test_gil_without_a_sample():
+    """Where nobody looked, the watchdog's own lateness speaks for a kept GIL; not the part in which it had no core itself."""
+    around = {"cpu_ms": 1, "runqueue_ms": 0, "other_cpu_ms": 100, "late_ms": 95}
+
+    assert weigh(observation(duration_ms=100, vitals=vitals(110, **around))).gil_ns == 95 * MS
+    assert (
+        weigh(observation(duration_ms=100, vitals=vitals(110, **around, watchdog_runqueue_ns=90 * MS))).gil_ns == 5 * MS
+    )
+
+
 @pytest.mark.parametrize(
     ("others", "late_ms", "where", "stack"),
     [

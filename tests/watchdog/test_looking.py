@@ -7,6 +7,7 @@ from facts import allowance, collection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loopwatch.observations import Turn
 from loopwatch.probes.threads import RawCall
 from loopwatch.schedule import LONGEST_GAP_NS, Limits, next_sample_age
 from loopwatch.testing import FakeHeartbeat
@@ -308,26 +309,25 @@ def test_failing_heartbeat(bench, method):
 
 
 def test_close(bench):
-    """A loop that stops within a stall has its last turn told, and its probe closed."""
+    """A loop that stops within a stall has its last turn told, with the samples that were taken of it."""
     bench.heartbeat.start_turn()
     bench.runs(300)
     bench.heartbeat.end_turn()
     bench.watchdog.watched = ()
 
-    bench.watchdog.close(bench.watched)
+    bench.watchdog.close(bench.watched, bench.heartbeat.finished())
 
     assert [(seen.duration_ns, len(seen.samples) > 3) for seen in bench.told] == [(300 * MS, True)]
-    assert bench.thread.closed
 
 
-def test_close_of_a_failing_heartbeat(bench):
-    """A heartbeat that fails at the end is said as well, and its probe is closed."""
-    bench.heartbeat.finished = lambda: 1 / 0
+def test_close_that_fails(bench):
+    """A last turn of which nothing can be told is said as well."""
+    bench.thread.cpu_ns = lambda: 1 / 0
+    now = bench.clock.now_ns()
 
-    bench.watchdog.close(bench.watched)
+    bench.watchdog.close(bench.watched, [Turn(1, now - 300 * MS, now)])
 
     assert len(bench.failures) == 1
-    assert bench.thread.closed
 
 
 def test_thread_without_a_frame(bench):

@@ -27,7 +27,7 @@ class Strictness:
 
     def __init__(self, allow: tuple[str, ...]) -> None:
         self._allow = frozenset(allow)
-        self._calls: dict[tuple[str, int], Call] = {}
+        self._calls: dict[tuple[str, int, str, str | None], Call] = {}
         self._reals = blockbuster.Reals(self._note)
         self._noting = threading.local()
 
@@ -42,7 +42,7 @@ class Strictness:
         self._reals.deactivate()
 
     def take(self) -> tuple[Call, ...]:
-        """What was called since the last time, each place once."""
+        """What was called since the last time: each call of a line once, and once more where an allowance covers it."""
         calls, self._calls = tuple(self._calls.values()), {}
         return calls
 
@@ -55,7 +55,8 @@ class Strictness:
             call = caller_of(sys._getframe(2), what, self._allow)
             if call is not None:
                 allowed = allowances.within(threading.get_ident(), call.at_ns, time.monotonic_ns() + 1)
-                self._calls.setdefault(call.key, call.allowed_by(allowed[0].reason) if allowed else call)
+                told = call.allowed_by(allowed[0].reason) if allowed else call
+                self._calls.setdefault(told.key, told)
         except Exception:  # noqa: BLE001, S110 - an error here would be raised into the program's own call
             pass
         finally:

@@ -38,9 +38,9 @@ class Call:
     """Of `loopwatch.allow`, where it covers the call."""
 
     @property
-    def key(self) -> tuple[str, int]:
-        """What makes two calls one: opening and reading a file in one expression is one finding."""
-        return self.code.co_filename, self.line
+    def key(self) -> tuple[str, int, str, str | None]:
+        """What makes two calls one."""
+        return self.code.co_filename, self.line, self.what, self.reason
 
     @property
     def position(self) -> tuple[int | None, int | None, int | None, int | None]:
