@@ -8,7 +8,8 @@ import pytest
 from facts import LOOP
 
 from loopwatch.heartbeats import asyncio_selector
-from loopwatch.heartbeats.asyncio_selector import MAX_FINISHED, SelectorHeartbeat
+from loopwatch.heartbeats.asyncio_selector import SelectorHeartbeat
+from loopwatch.heartbeats.edges import MAX_FINISHED
 from loopwatch.observations import Reading, Turn
 from loopwatch.testing import FakeClock
 
