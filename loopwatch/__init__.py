@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Stall,
         Waiting,
     )
+    from loopwatch.trio_instrument import TrioInstrument
     from loopwatch.watch import Watch, disable, enable, watching
 
     __version__: str
@@ -46,6 +47,7 @@ _HOMES = {
             "Waiting",
         ),
     ),
+    "loopwatch.trio_instrument": ("TrioInstrument",),
     "loopwatch.watch": ("Watch", "disable", "enable", "watching"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -64,6 +66,7 @@ __all__ = [
     "SettingError",
     "Share",
     "Stall",
+    "TrioInstrument",
     "Waiting",
     "Watch",
     "allow",

@@ -87,6 +87,8 @@ class Sample:
     task_id: int | None = None
     task: str | None = None
     """The current task: its coroutine, with its name if someone gave it one."""
+    nurseries: tuple[str, ...] = ()
+    """trio: the tasks in whose nurseries it lives, outermost first."""
     request: RequestInfo | None = None
     context: tuple[tuple[str, str | int | float | bool | None], ...] = ()
     """structlog's contextvars of the task (Python 3.12+), plain values only."""

@@ -60,7 +60,7 @@ class LoopInfo:
     """Which loop."""
 
     backend: str
-    """"asyncio", "uvloop", or the module of another loop's class."""
+    """"asyncio", "uvloop", "trio", or the module of another loop's class."""
     thread: str
     """Name of the thread that runs it."""
     thread_id: int
@@ -146,7 +146,7 @@ class Waiting:
     requests: int | None = None
     """Other requests in flight on this loop; None where that cannot be told."""
     callbacks: int | None = None
-    """Callbacks that were ready to run; None where the loop does not show them (uvloop)."""
+    """Callbacks (trio: tasks) that were ready to run; None where the loop does not show them (uvloop)."""
     endpoints: tuple[tuple[str, int], ...] = ()
     """Those requests by endpoint ("GET /items/{item_id}"), most first."""
 
@@ -234,7 +234,7 @@ class Stall:
     advice: str | None
     fingerprint: str
     context: tuple[tuple[str, str | int | float | bool | None], ...] = ()
-    """structlog's contextvars of the blocked task (Python 3.12+)."""
+    """structlog's contextvars of the blocked task (asyncio: Python 3.12+)."""
     allowed: str | None = None
     """The reason, where `loopwatch.allow` covers this stall; such a stall is counted and not reported."""
     holder: Holder | None = None
@@ -243,6 +243,8 @@ class Stall:
     """How many stalls with this fingerprint were held back since the last record."""
     suppressed_ms: float = 0.0
     """Their total duration."""
+    nurseries: tuple[str, ...] = ()
+    """trio: the tasks in whose nurseries the blocked task lives, outermost first."""
 
     @property
     def ongoing(self) -> bool:

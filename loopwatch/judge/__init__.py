@@ -37,6 +37,7 @@ def judge(
     headline = headline_of(shares, verdict.cause)
     origin = _blamed(verdict.cause, headline, observation, app_packages)
     blamed = [part.sample for part in parts_at(observation, headline, app_packages)]
+    task = _task(blamed)
     return Stall(
         id=observation.id,
         state="ongoing" if observation.ongoing else "ended",
@@ -53,14 +54,15 @@ def judge(
         stack=heaviest_stack(observation, headline, app_packages),
         samples=len(observation.samples),
         request=_request(blamed),
-        task=_task(blamed),
+        task=task,
         loop=observation.loop,
         waiting=observation.waiting,
-        advice=advise(verdict.cause, origin, protocol_of(observation)),
+        advice=advise(verdict.cause, origin, protocol_of(observation), observation.loop.backend),
         fingerprint=fingerprint_of(verdict.cause, origin, shares),
         context=blamed[-1].context if blamed else (),
         allowed=excuse(observation, threshold_ms),
         holder=_holder(verdict.cause, observation),
+        nurseries=next((sample.nurseries for sample in blamed if sample.nurseries and sample.task == task), ()),
     )
 
 

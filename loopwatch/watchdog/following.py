@@ -69,8 +69,8 @@ class Follower:
     def _stalling(self, watched: Watched, pending: Pending, look: Look) -> None:
         if not pending.id:
             pending.id = next(self._ids)
-            waiting = requests_in_flight(watched.loop, look.task[0])
-            pending.waiting = replace(waiting, callbacks=watched.heartbeat.ready())
+            waiting = requests_in_flight(watched.loop, look.task.id, watched.guest)
+            pending.waiting = replace(waiting, callbacks=watched.ready)
             watched.heartbeat.expect_end(pending.turn)
         lasted = look.at_ns - pending.since_ns
         due = next_announcement(self.limits, pending.announced_ns)
