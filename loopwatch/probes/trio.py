@@ -121,12 +121,9 @@ def loop_codes() -> tuple[CodeType, ...]:
     """Code objects whose frames run trio: its loop, which is a generator, and the two that drive it."""
     module = sys.modules.get("trio._core._run")
     guest = getattr(module, "GuestState", None)
-    functions = (
-        getattr(module, "unrolled_run", None),
-        getattr(module, "run", None),
-        getattr(guest, "guest_tick", None),
-    )
-    return tuple(code for one in functions if (code := getattr(inspect.unwrap(one), "__code__", None)) is not None)
+    functions: list[Any] = [getattr(module, "unrolled_run", None), getattr(module, "run", None)]
+    functions.append(getattr(guest, "guest_tick", None))
+    return tuple(inspect.unwrap(function).__code__ for function in functions if inspect.isfunction(function))
 
 
 def name_of(task: Any) -> str:
