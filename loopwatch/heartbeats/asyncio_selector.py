@@ -41,37 +41,9 @@ class SelectorHeartbeat(EdgeHeartbeat):
         self._original = selector.select
         # Somebody else's, set on the instance: anything but the class's own method.
         self._had_own = getattr(self._original, "__func__", None) is not getattr(type(selector), "select", None)
-        self._hook = self._make_hook(selector.select)
+        self._hook = self._around(selector.select)
         selector.select = self._hook
         self._begin(time.monotonic())
-
-    def _make_hook(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        beat = self
-        now = time.monotonic
-
-        def select(timeout: float | None = None) -> Any:
-            if timeout == 0:
-                # More is ready to run: this poll does not wait, and one clock read ends a turn and begins the next.
-                events = original(timeout)
-                woke = now()
-                if woke - beat.since > beat._limit:
-                    beat._note_turn(woke)
-                beat.since = woke
-                return events
-            ended = now()
-            if ended - beat.since > beat._limit:
-                beat._note_turn(ended)
-            beat._waits = ended
-            beat.since = 0.0
-            events = original(timeout)
-            beat.since = woke = now()
-            waited = woke - ended
-            beat._idle += waited
-            if waited > beat._limit:
-                beat._note_wait(ended, woke, timeout)
-            return events
-
-        return select
 
     def detach(self) -> None:
         self._end(time.monotonic())

@@ -1,6 +1,6 @@
-"""What heartbeats share whose loop shows both edges of its poll: exact turns for two clock reads each.
+"""What heartbeats share that stand at both edges of the loop's poll: exact turns for two clock reads each.
 
-Whoever finds the edges (`asyncio_selector`, `trio`) writes `since`; this keeps the accounts. With no lock:
+`asyncio_selector` and `trio` know where that poll is; what is put around it, and the accounts, are here. With no lock:
 - `since` is written by the loop thread only: 0 while it waits, else the start of the turn;
 - a finished turn is appended before the loop waits, so a stall that the watchdog slept through is still there afterwards;
 - deques have a bound, and `append` / `popleft` are atomic under the GIL.
@@ -12,7 +12,10 @@ that size.
 import math
 import sys
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
+from loopwatch.clocks import time
 from loopwatch.observations import Reading, Turn
 from loopwatch.records import LoopInfo
 
@@ -58,6 +61,49 @@ class EdgeHeartbeat:
             self._note_turn(now)
         self._ended, self.since = now, 0.0
         self._limit = math.inf
+
+    def _around(self, original: Callable[[Any], Any]) -> Callable[..., Any]:
+        """What to call in place of the loop's poll, which takes its timeout in seconds (0: do not wait)."""
+        beat = self
+        now = time.monotonic
+
+        def poll(timeout: float | None = None) -> Any:
+            if timeout == 0:
+                # More is ready to run: this poll does not wait, and one clock read ends a turn and begins the next.
+                events = original(timeout)
+                woke = now()
+                if woke - beat.since > beat._limit:
+                    beat._note_turn(woke)
+                beat.since = woke
+                return events
+            ended = now()
+            if ended - beat.since > beat._limit:
+                beat._note_turn(ended)
+            beat._waits = ended
+            beat.since = 0.0
+            events = original(timeout)
+            beat.since = woke = now()
+            waited = woke - ended
+            beat._idle += waited
+            if waited > beat._limit:
+                beat._note_wait(ended, woke, timeout)
+            return events
+
+        return poll
+
+    def _went_idle(self, ended: float) -> None:
+        """The poll begins: the turn is over."""
+        if ended - self.since > self._limit:
+            self._note_turn(ended)
+        self._waits = ended
+        self.since = 0.0
+
+    def _woke(self, woke: float) -> float:
+        """The poll is over: a turn begins. Returns how long it took."""
+        self.since = woke
+        waited = woke - self._waits
+        self._idle += waited
+        return waited
 
     def _note_turn(self, ended: float) -> None:
         since = self.since

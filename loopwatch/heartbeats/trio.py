@@ -1,12 +1,15 @@
-"""Exact turns of a run of trio, from an instrument's `before_io_wait` and `after_io_wait`.
+"""Exact turns of a run of trio, from both edges of its poll.
 
-trio calls them right before and after its one poll (trio 0.27-0.35, trio/_core/_run.py, `unrolled_run`). An instrument needs no
-base class there (trio/_core/_instrumentation.py), so trio is not imported. Of a guest run, the loop that runs it goes on with
-its own work between the two: no poll is then part of a turn, and a late return is that loop's affair.
+`trio.run` calls `runner.io_manager.get_events(timeout)` once a turn and nothing else in it can wait (trio 0.27-0.35,
+trio/_core/_run.py). The hook around it costs a fraction of what an instrument's `before_io_wait` and `after_io_wait` do, which trio
+looks up and calls in a general way. They are for where the hook cannot be: for a guest run, whose host goes on with its own work
+between the two, so that a late return is that host's affair; and for another trio. An instrument needs no base class there, so
+trio is not imported.
 """
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 from loopwatch.clocks import time
 from loopwatch.heartbeats.edges import EdgeHeartbeat
@@ -17,78 +20,92 @@ __all__ = ["TrioHeartbeat"]
 
 
 class Hooks:
-    """What trio calls: functions and not methods, which would cost more."""
+    """An instrument of trio's made of functions."""
 
-    __slots__ = ("after_io_wait", "after_run", "before_io_wait")
-
-    def __init__(
-        self,
-        before_io_wait: Callable[[float], None],
-        after_io_wait: Callable[[float], None],
-        after_run: Callable[[], None],
-    ) -> None:
-        self.before_io_wait = before_io_wait
-        self.after_io_wait = after_io_wait
-        self.after_run = after_run
+    def __init__(self, **hooks: Callable[..., None]) -> None:
+        vars(self).update(hooks)
 
 
 class TrioHeartbeat(EdgeHeartbeat):
     """The heartbeat of one run of trio."""
 
-    __slots__ = ("_hooks", "_run")
+    __slots__ = ("_hooks", "_kind", "_run")
 
     def __init__(self, run: TrioRun, info: LoopInfo, limit_ns: int, adopted: bool = False) -> None:
         super().__init__(info, limit_ns, adopted)
         self._run = run
-        self._hooks: Hooks | None = None
+        self._hooks: list[Hooks] = []
+        self._kind: Any = None
+        """The class of trio's `io_manager`, while its poll is hooked."""
 
     def attach(self) -> None:
-        self._hooks = Hooks(*self._edges(), self._over)
-        self._run.add_instrument(self._hooks)
+        self._add(before_run=self._find_edges, after_run=self._over)
         self._begin(time.monotonic())
+        self._find_edges()
 
-    def _edges(self) -> tuple[Callable[[float], None], Callable[[float], None]]:
-        beat, run = self, self._run
-        now = time.monotonic
+    def _find_edges(self) -> None:
+        """That a run is a guest's, trio knows only as it begins: then this is called for the second time."""
+        if self._run.is_guest:
+            self._leave_poll()
+        elif self._kind is not None or self._hook_poll():
+            return
+        if len(self._hooks) == 1:
+            self._add(before_io_wait=self._before_io_wait, after_io_wait=self._after_io_wait)
 
-        def before_io_wait(timeout: float) -> None:
-            if timeout <= 0 and not run.is_guest:
-                return  # more is ready to run: this poll does not wait, and one clock read ends a turn and begins the next
-            ended = now()
-            if ended - beat.since > beat._limit:
-                beat._note_turn(ended)
-            beat._waits = ended
-            beat.since = 0.0
-
-        def after_io_wait(timeout: float) -> None:
-            woke = now()
-            if beat.since:
-                if woke - beat.since > beat._limit:
-                    beat._note_turn(woke)
-                beat.since = woke
-                return
-            beat.since = woke
-            waited = woke - beat._waits
-            beat._idle += waited
-            if waited > beat._limit and not run.is_guest:
-                beat._note_wait(beat._waits, woke, timeout)
-
-        return before_io_wait, after_io_wait
+    def _add(self, **hooks: Callable[..., None]) -> None:
+        instrument = Hooks(**hooks)
+        self._run.add_instrument(instrument)
+        self._hooks.append(instrument)
 
     def _over(self) -> None:
         self._run.stopped()
 
+    # ── the poll's own hook ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _hook_poll(self) -> bool:
+        """The manager has slots, which take no function of its own: it comes with a class, of the same shape."""
+        manager = self._run.io_manager
+        try:
+            kind = type(manager)
+            hooked = {
+                "__slots__": (),
+                "__module__": __name__,
+                "get_events": staticmethod(self._around(manager.get_events)),
+            }
+            manager.__class__ = type(kind.__name__, (kind,), hooked)
+        except (AttributeError, TypeError):  # another trio's
+            return False
+        self._kind = kind
+        return True
+
+    def _leave_poll(self) -> None:
+        kind, self._kind = self._kind, None
+        manager = self._run.io_manager
+        # Only what is still ours.
+        if kind is not None and type(manager).__mro__[1] is kind and type(manager).__module__ == __name__:
+            manager.__class__ = kind
+
+    # ── the instrument ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _before_io_wait(self, timeout: float) -> None:
+        self._went_idle(time.monotonic())
+
+    def _after_io_wait(self, timeout: float) -> None:
+        woke = time.monotonic()
+        if self._woke(woke) > self._limit and not self._run.is_guest:
+            self._note_wait(self._waits, woke, timeout)
+
     def detach(self) -> None:
         self._end(time.monotonic())
-        hooks, self._hooks = self._hooks, None
-        if hooks is None:
-            return
-        if self._run.is_here:
-            self._run.remove_instrument(hooks)
-            return
-        # Not from another thread: trio asks whether there is a hook and then calls it, and must still find it there.
-        with contextlib.suppress(Exception):  # it has ended meanwhile
-            self._run.call_soon(self._run.remove_instrument, hooks)
+        self._leave_poll()
+        hooks, self._hooks = self._hooks, []
+        for one in hooks:
+            if self._run.is_here:
+                self._run.remove_instrument(one)
+                continue
+            # Not from another thread: trio asks whether there is a hook and then calls it, and must still find it there.
+            with contextlib.suppress(Exception):  # it has ended meanwhile
+                self._run.call_soon(self._run.remove_instrument, one)
 
     def ready(self) -> int | None:
         return self._run.ready

@@ -16,10 +16,8 @@ from loopwatch.records import RequestInfo
 
 __all__ = ["Capture", "capture"]
 
-POLL = "loopwatch.heartbeats.asyncio_selector"
-"""The module of our hook around asyncio's poll."""
-TRIO_DRIVES = {("trio._core._run", "run"), ("trio._core._run", "guest_tick")}
-"""What drives trio's loop, a generator: on a stack without that loop, they poll."""
+POLL = "loopwatch.heartbeats.edges"
+"""The module of our hook around the poll of asyncio's and trio's loops."""
 MAX_WALK = 4096
 """Frames walked at most; a quarter of a microsecond each."""
 
@@ -38,7 +36,7 @@ class Capture:
     progress: tuple[int, int] | None = None
     """(n, m): the n-th of m callbacks of asyncio's present turn; None elsewhere."""
     polling: bool = False
-    """Whether it stands in the loop's own poll: what the turn's time went into lies elsewhere."""
+    """Whether it stands in the loop's own poll, through our hook: what the turn's time went into lies elsewhere."""
 
 
 _RUN_ONCE = asyncio.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]
@@ -61,7 +59,6 @@ def capture(frame: FrameType | None, boundary: frozenset[int], max_frames: int) 
         code = frame.f_code
         if id(code) in boundary:
             progress = _progress(frame) if code is _RUN_ONCE else None
-            polling = polling or (name(frame.f_globals, "__name__"), code.co_name) in TRIO_DRIVES
             break
         module = name(frame.f_globals, "__name__")
         points.append((code, frame.f_lasti, module))

@@ -54,6 +54,11 @@ class TrioRun:
         return bool(getattr(self.runner, "is_guest", True))
 
     @property
+    def io_manager(self) -> Any:
+        """What polls; None where it is not known."""
+        return getattr(self.runner, "io_manager", None)
+
+    @property
     def ready(self) -> int | None:
         """How many tasks are ready to run; None where that cannot be told.
 
