@@ -17,6 +17,7 @@ from loopwatch.attach import LOOP_CODES, running_loops
 from loopwatch.attach_trio import on_each_run
 from loopwatch.clocks import time
 from loopwatch.heartbeats import heartbeat_for
+from loopwatch.probes.awaited import forget_loop, note_loop
 from loopwatch.probes.threads import ThreadProbe
 from loopwatch.probes.trio import TrioRun, loop_codes, run_here
 from loopwatch.records import LoopInfo
@@ -188,6 +189,7 @@ class Loops:
             if listed:
                 run = self._run_of(heartbeat.info)
                 run.current, run.cpu_base_ns = watched, probe.cpu_ns()
+                note_loop(_known_as(loop), heartbeat.info.thread_id)
                 watchdog.watched = (*watchdog.watched, watched)
         if not listed:
             heartbeat.detach()
@@ -202,6 +204,7 @@ class Loops:
         host = next((one for one in self._watchdog.watched if one.heartbeat.info.thread_id == here), None)
         if host is not None and type(host.loop) is not TrioRun:
             host.guest, host.boundary = run, host.boundary | _boundary()
+            note_loop(_known_as(run), here)
         return host is not None
 
     def detach_all(self) -> None:
@@ -217,6 +220,8 @@ class Loops:
             if watched not in self._watchdog.watched:
                 return
             self._watchdog.watched = tuple(one for one in self._watchdog.watched if one is not watched)
+            for loop in (watched.loop, watched.guest):
+                forget_loop(_known_as(loop))
             watched.heartbeat.detach()
             self._run_of(watched.heartbeat.info).settle(watched)
         self._gone(watched)
@@ -229,6 +234,11 @@ class Loops:
                 self.runs.pop(next(iter(self.runs)))
             run = self.runs[key] = LoopRun(info)
         return run
+
+
+def _known_as(loop: Any) -> Any:
+    """By what a thread that calls into the loop knows it."""
+    return loop.token if type(loop) is TrioRun else loop
 
 
 def _boundary() -> frozenset[int]:

@@ -198,6 +198,10 @@ class Holder:
     """The kernel's thread id."""
     stack: tuple[Frame, ...]
     """Where it stood when it was seen last, outermost first."""
+    request: RequestInfo | None = None
+    """The request for which it works, where it is a worker thread of anyio's (Python 3.12+)."""
+    waits_for: str | None = None
+    """Name of the thread for which it waits in turn: its end, its result, or the loop that it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +249,8 @@ class Stall:
     """Their total duration."""
     nurseries: tuple[str, ...] = ()
     """trio: the tasks in whose nurseries the blocked task lives, outermost first."""
+    called_from: str | None = None
+    """In words, where another thread had the loop run this: a blocking portal, `from_thread.run`."""
 
     @property
     def ongoing(self) -> bool:

@@ -16,7 +16,7 @@ from loopwatch.probes.requests import request_of
 from loopwatch.probes.trio import TrioRun, name_of, nurseries_of
 from loopwatch.records import RequestInfo, Waiting
 
-__all__ = ["NO_TASK", "CurrentTask", "current_task", "requests_in_flight"]
+__all__ = ["NO_TASK", "CurrentTask", "current_task", "request_of_task", "requests_in_flight"]
 
 MAX_TASKS = 2_000
 """More tasks than this are not searched for requests: it would keep the GIL for milliseconds."""
@@ -107,6 +107,11 @@ def _coroutines(loop: Any) -> list[tuple[int, Any]]:
     if type(loop) is TrioRun:
         return [(id(task), task.coro) for task in loop.tasks]
     return [(id(task), task.get_coro()) for task in asyncio.all_tasks(loop) if type(task) is asyncio.Task]
+
+
+def request_of_task(task: "asyncio.Task[Any]") -> RequestInfo | None:
+    """The request that a task works for."""
+    return _request(task.get_coro())
 
 
 def _request(coroutine: Any) -> RequestInfo | None:
