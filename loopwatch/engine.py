@@ -21,7 +21,7 @@ from loopwatch.delivery import Delivery, say
 from loopwatch.loops import Loops
 from loopwatch.observations import Observation
 from loopwatch.outlets import Outlet
-from loopwatch.probes import allowances
+from loopwatch.probes import allowances, awaited
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.holders import HolderProbe
 from loopwatch.probes.machine import MachineProbe
@@ -263,6 +263,7 @@ class Engine:
                 watched.heartbeat.detach()
         self._machine.close()
         self.sentinel.abandon()
+        awaited.forget_loops()
         self._fresh()
         for subscriber in self._subscribers:
             subscriber.forget()

@@ -1,10 +1,10 @@
 """For which thread does a thread wait? Where frames tell: `Thread.join`, `Future.result`, and calls into a loop.
 
-Those are anyio's and trio's (`BlockingPortal.call`, `from_thread.run`): they wait for the thread that runs the loop. Of the standard
-library's frames the argument `self` is read, and of the executor's threads that of `_WorkItem.run`, which holds the future that is
-being worked on (CPython 3.11-3.13, Lib/concurrent/futures/thread.py); of a call into a loop, the variable that names it. Nothing
-of the program's own frames is read. For the watchdog thread, between `sys._current_frames()` and the next thing that gives up
-the GIL.
+Those are anyio's and trio's (`BlockingPortal.call`, `from_thread.run`): they wait for the thread that runs the loop. Of the
+standard library's frames the argument `self` is read, and of the executor's threads that of `_WorkItem.run`, which holds the
+future that is being worked on (CPython 3.11-3.13, Lib/concurrent/futures/thread.py); of a call into a loop, the variable that
+names it. Nothing of the program's own frames is read. For the watchdog thread, between `sys._current_frames()` and the next
+thing that gives up the GIL.
 """
 
 import sys
@@ -15,7 +15,7 @@ from typing import Any
 
 from loopwatch.probes.variables import variable
 
-__all__ = ["awaited_thread", "forget_loop", "note_loop"]
+__all__ = ["awaited_thread", "forget_loop", "forget_loops", "note_loop"]
 
 _JOIN = threading.Thread.join.__code__
 _RESULT = (Future.result.__code__, Future.exception.__code__)
@@ -58,6 +58,11 @@ def note_loop(loop: Any, thread_id: int) -> None:
 def forget_loop(loop: Any) -> None:
     """It is no longer."""
     _threads.pop(id(loop), None)
+
+
+def forget_loops() -> None:
+    """None is: this process is a fork's child."""
+    _threads.clear()
 
 
 def _of_loop(frame: FrameType) -> int | None:
