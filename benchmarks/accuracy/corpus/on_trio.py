@@ -47,8 +47,10 @@ async def _woken_together(run: Run, many: int, small_ns: int) -> None:
         ended.append(now())
 
     async with trio.open_nursery() as nursery:
-        for _ in range(many):
+        for number in range(many):
             nursery.start_soon(wait_and_work)
+            if number % 100 == 0:  # to start thousands at once would be a stall of its own
+                await trio.sleep(0.001)
         await trio.sleep(0.05)
         event.set()
     run.end(entered[0], ended[-1])
