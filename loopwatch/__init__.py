@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Stall,
         Waiting,
     )
+    from loopwatch.trio_instrument import TrioInstrument
     from loopwatch.watch import Watch
 
     __version__: str
@@ -50,6 +51,7 @@ _HOMES = {
             "Waiting",
         ),
     ),
+    "loopwatch.trio_instrument": ("TrioInstrument",),
     "loopwatch.watch": ("Watch",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -69,6 +71,7 @@ __all__ = [
     "Severity",
     "Share",
     "Stall",
+    "TrioInstrument",
     "Waiting",
     "Watch",
     "allow",

@@ -15,6 +15,7 @@ from loopwatch.clocks import time
 from loopwatch.observations import Observation
 from loopwatch.probes.code import Resolver, frame_at
 from loopwatch.probes.stacks import Capture
+from loopwatch.probes.trio import loop_codes
 from loopwatch.sentinel.dumps import Dump, joined
 
 __all__ = ["Delivery", "Queue", "say"]
@@ -202,7 +203,7 @@ class Delivery:
 
     def _joined(self, observation: Observation) -> Observation:
         try:
-            return joined(observation, self.dumps(), frame_at, LOOP_NAMES)
+            return joined(observation, self.dumps(), frame_at, _loop_names())
         except Exception as error:  # noqa: BLE001 - the stall is told all the same
             self.failed(f"the sentinel: {error!r}")
             return observation
@@ -216,4 +217,6 @@ class Delivery:
         )
 
 
-LOOP_NAMES = frozenset((code.co_filename, code.co_qualname) for code in LOOP_CODES)
+def _loop_names() -> frozenset[tuple[str, str]]:
+    """Functions whose frames run a loop, as the sentinel sees them."""
+    return frozenset((code.co_filename, code.co_qualname) for code in (*LOOP_CODES, *loop_codes()))

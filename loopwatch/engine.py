@@ -16,11 +16,12 @@ from collections.abc import Callable
 from typing import Any
 
 from loopwatch.attach import Attachment
+from loopwatch.attach_trio import TrioAttachment
 from loopwatch.clocks import SystemClock, time
-from loopwatch.delivery import Delivery
+from loopwatch.delivery import Delivery, say
 from loopwatch.loops import Loops
 from loopwatch.observations import Observation, Turn
-from loopwatch.probes import allowances
+from loopwatch.probes import allowances, awaited
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.holders import HolderProbe
 from loopwatch.probes.machine import MachineProbe
@@ -43,7 +44,7 @@ class Engine:
         if hasattr(os, "register_at_fork"):  # it cannot be taken back; without subscribers it only renews what is here
             os.register_at_fork(after_in_child=self._after_fork)
         self._subscribers = Subscribers()
-        self._attachment: Attachment | None = None
+        self._attachments: tuple[Attachment | TrioAttachment, ...] = ()
         self._fresh()
 
     def _fresh(self) -> None:
@@ -95,7 +96,7 @@ class Engine:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Stop watching for `subscriber`; the last one takes everything away."""
         with self._lock:
-            last = self._subscribers == (subscriber,) and self._attachment is not None
+            last = self._subscribers == (subscriber,) and bool(self._attachments)
             if last:
                 # While it still listens: a turn that is cut off here may be a stall already.
                 self._ending = True
@@ -135,8 +136,12 @@ class Engine:
 
     def _install(self) -> None:
         self._garbage.install()
-        self._attachment = Attachment(self._loop_starts, self._loop_stopped, self._loop_closes)
-        self._attachment.install()
+        self._attachments = (
+            Attachment(self._loop_starts, self._loop_stopped, self._loop_closes),
+            TrioAttachment(self.trio_begins, say),
+        )
+        for attachment in self._attachments:
+            attachment.install()
         atexit.register(self._at_exit)
         self.loops.adopt_running()
 
@@ -146,9 +151,9 @@ class Engine:
             self._finalizer.cancel()
             self._finalizer = None
         # The loops were given up before: it is the wrapper around `close` that keeps a loop alive while it is looked at.
-        if self._attachment is not None:
-            self._attachment.uninstall()
-            self._attachment = None
+        for attachment in self._attachments:
+            attachment.uninstall()
+        self._attachments = ()
         self._garbage.uninstall()
         self._stop_threads()
         self.loops.runs.clear()
@@ -156,7 +161,7 @@ class Engine:
 
     # ── loops come and go: their own threads ────────────────────────────────────────────────────────────────────
 
-    # These three and not the methods of `loops` itself: after a fork the wrappers must reach the child's own loops.
+    # These and not the methods of `loops` itself: after a fork the wrappers must reach the child's own loops.
 
     def _loop_starts(self, loop: Any) -> Watched | None:
         return self.loops.started(loop)
@@ -166,6 +171,10 @@ class Engine:
 
     def _loop_closes(self, loop: Any) -> None:
         self.loops.closing(loop)
+
+    def trio_begins(self) -> None:
+        """A run of trio begins on this thread."""
+        self.loops.trio_begins()
 
     def _loop_went(self, watched: Watched, turns: list[Turn]) -> None:
         self._thread.ring(lambda: self.watchdog.close(watched, turns))
@@ -262,6 +271,7 @@ class Engine:
                 watched.heartbeat.detach()
         self._machine.close()
         self.sentinel.abandon()
+        awaited.forget_loops()
         self._fresh()
         for subscriber in self._subscribers:
             subscriber.forget()

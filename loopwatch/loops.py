@@ -6,6 +6,7 @@ turn's path.
 
 import asyncio
 import contextlib
+import functools
 import sys
 import threading
 from collections.abc import Callable
@@ -13,16 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopwatch.attach import LOOP_CODES, running_loops
+from loopwatch.attach_trio import on_each_run
 from loopwatch.clocks import time
 from loopwatch.heartbeats import heartbeat_for
 from loopwatch.observations import Turn
+from loopwatch.probes.awaited import forget_loop, note_loop
 from loopwatch.probes.threads import ThreadProbe
+from loopwatch.probes.trio import TrioRun, loop_codes, run_here
 from loopwatch.records import LoopInfo
 from loopwatch.watchdog import Watchdog, Watched
 
 __all__ = ["LoopRun", "Loops", "Totals"]
 
-BOUNDARY = frozenset(id(code) for code in LOOP_CODES)
 MAX_RUNS = 64
 MAX_LAGS = 4096
 
@@ -143,9 +146,24 @@ class Loops:
             else:
                 with contextlib.suppress(RuntimeError):  # closed in the meantime
                     loop.call_soon_threadsafe(self._adopt, loop)
+        on_each_run(functools.partial(self.trio_begins, adopted=True))
+
+    def trio_begins(self, adopted: bool = False) -> None:
+        """A run of trio begins on this thread; adopted: it is found there."""
+        try:
+            run = run_here()
+            watched = self._watch(run, adopted)
+            run.stopped = functools.partial(self.stopped, watched)
+        except Exception as error:  # noqa: BLE001
+            self._failed(f"attaching to trio: {error!r}")
 
     def rejoin(self, loop: Any) -> None:
-        """In a fork's child: take on a copied loop, but only if the child goes on with it, which most never do."""
+        """In a fork's child: take on a copied loop, but only if the child goes on with it, which most never do.
+
+        Not a run of trio: its queue has a lock and a pipe in common with the parent.
+        """
+        if type(loop) is TrioRun:
+            return
         with contextlib.suppress(Exception):
             loop.call_soon(self._adopt, loop)
 
@@ -162,10 +180,12 @@ class Loops:
         watchdog = self._watchdog
         if not self._wanted() or any(one.loop is loop for one in watchdog.watched):
             return None
+        if type(loop) is TrioRun and self._has_host(loop):
+            return None
         self.begun += 1
         probe = self._of_thread.probe
         heartbeat = heartbeat_for(loop, watchdog.limits.threshold_ns, probe, adopted)
-        watched = Watched(loop, heartbeat, probe, BOUNDARY, time.monotonic_ns())
+        watched = Watched(loop, heartbeat, probe, _boundary(), time.monotonic_ns())
         self._ready()
         watchdog.mark(watched)
         heartbeat.attach()
@@ -174,12 +194,22 @@ class Loops:
             if listed:
                 run = self._run_of(heartbeat.info)
                 run.current, run.cpu_base_ns = watched, probe.cpu_ns()
+                note_loop(_known_as(loop), heartbeat.info.thread_id)
                 watchdog.watched = (*watchdog.watched, watched)
         if not listed:
             heartbeat.detach()
             return None
         self._listed()
         return watched
+
+    def _has_host(self, run: TrioRun) -> bool:
+        """Whether a loop of this thread is watched already: its turns tell all there is to tell, and only once."""
+        here = threading.get_ident()
+        host = next((one for one in self._watchdog.watched if one.heartbeat.info.thread_id == here), None)
+        if host is not None and type(host.loop) is not TrioRun:
+            host.guest, host.boundary = run, host.boundary | _boundary()
+            note_loop(_known_as(run), here)
+        return host is not None
 
     def detach_all(self) -> None:
         """Nobody watches any more (`wanted` says so already): stop looking at every loop, and at none that starts now."""
@@ -194,6 +224,8 @@ class Loops:
             if watched not in self._watchdog.watched:
                 return
             self._watchdog.watched = tuple(one for one in self._watchdog.watched if one is not watched)
+            for loop in (watched.loop, watched.guest):
+                forget_loop(_known_as(loop))
             watched.heartbeat.detach()
             self._run_of(watched.heartbeat.info).settle(watched)
         turns = watched.heartbeat.finished()
@@ -212,6 +244,16 @@ class Loops:
                 self.runs.pop(next(iter(self.runs)))
             run = self.runs[key] = LoopRun(info)
         return run
+
+
+def _known_as(loop: Any) -> Any:
+    """By what a thread that calls into the loop knows it."""
+    return loop.token if type(loop) is TrioRun else loop
+
+
+def _boundary() -> frozenset[int]:
+    """Of the loops whose code is known: asyncio's, and trio's if it has been imported."""
+    return frozenset(id(code) for code in (*LOOP_CODES, *loop_codes()))
 
 
 class _OfThread(threading.local):

@@ -87,6 +87,8 @@ class Sample:
     task_id: int | None = None
     task: str | None = None
     """The current task: its coroutine, with its name if someone gave it one."""
+    nurseries: tuple[str, ...] = ()
+    """trio: the tasks in whose nurseries it lives, outermost first."""
     request: RequestInfo | None = None
     context: tuple[tuple[str, str | int | float | bool | None], ...] = ()
     """structlog's contextvars of the task (Python 3.12+), plain values only."""
@@ -149,6 +151,10 @@ class Hold:
     """True where the loop's thread waits for this one (`join`, `result`); False: one of those that burned most CPU."""
     inside: bool = False
     """True where the sentinel took the stack meanwhile."""
+    request: RequestInfo | None = None
+    """The request for which it works: anyio's worker threads on asyncio, Python 3.12+."""
+    waits_for: tuple[str, int] | None = None
+    """Name and kernel id of the thread for which it waits in turn; None: for none, or that cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class LoopInfo:
     """Which loop."""
 
     backend: str
-    """"asyncio", "uvloop", or the module of another loop's class."""
+    """"asyncio", "uvloop", "trio", or the module of another loop's class."""
     thread: str
     """Name of the thread that runs it."""
     thread_id: int
@@ -181,7 +181,7 @@ class Waiting:
     requests: int | None = None
     """Other requests in flight on this loop; None where that cannot be told."""
     callbacks: int | None = None
-    """Callbacks that were ready to run; None where the loop does not show them (uvloop)."""
+    """Callbacks (trio: tasks) that were ready to run; None where the loop does not show them (uvloop)."""
     endpoints: tuple[tuple[str, int], ...] = ()
     """Those requests by endpoint ("GET /items/{item_id}"), most first."""
 
@@ -233,6 +233,10 @@ class Holder:
     """The kernel's thread id."""
     stack: tuple[Frame, ...]
     """Where it stood when it was seen last, outermost first."""
+    request: RequestInfo | None = None
+    """The request for which it works, where it is a worker thread of anyio's (Python 3.12+)."""
+    waits_for: str | None = None
+    """Name of the thread for which it waits in turn: its end, its result, or the loop that it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +273,7 @@ class Stall:
     advice: str | None
     fingerprint: str
     context: tuple[tuple[str, str | int | float | bool | None], ...] = ()
-    """structlog's contextvars of the blocked task (Python 3.12+)."""
+    """structlog's contextvars of the blocked task (asyncio: Python 3.12+)."""
     allowed: str | None = None
     """The reason, where `loopwatch.allow` covers this stall; such a stall is counted and not reported."""
     holder: Holder | None = None
@@ -280,6 +284,10 @@ class Stall:
     """Their total duration."""
     stack_omitted: bool = False
     """Whether `stack`, and that of the `holder`, was left out because the limit on stacks was used up."""
+    nurseries: tuple[str, ...] = ()
+    """trio: the tasks in whose nurseries the blocked task lives, outermost first."""
+    called_from: str | None = None
+    """In words, where another thread had the loop run this: a blocking portal, `from_thread.run`."""
 
     @property
     def severity(self) -> Severity:

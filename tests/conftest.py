@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import fields
@@ -11,7 +12,7 @@ import hypothesis
 import pytest
 
 from loopwatch.engine import ENGINE
-from loopwatch.probes import allowances
+from loopwatch.probes import allowances, awaited
 from loopwatch.settings import Settings
 
 # No deadline: the machine that runs the tests may be busy. No database: it would lie in whatever folder pytest runs in.
@@ -57,12 +58,19 @@ def left_behind() -> list[str]:
         *(f"watched {one.heartbeat.info}" for one in ENGINE.watchdog.watched),
         *(f"subscriber {one}" for one in ENGINE._subscribers),
         *(f"AbstractEventLoop.{name}" for name in vars(asyncio.AbstractEventLoop) if name == "__init_subclass__"),
+        *(f"{one} on sys.meta_path" for one in sys.meta_path if _is_ours(type(one))),
+        *(["trio's setup_runner"] if hasattr(_trio_setup(), "__loopwatch__") else []),
+        *(f"the thread of loop {one:#x}" for one in awaited._threads),
         *(f"allowance {one.reason!r}" for one in allowances._open.values()),
     ]
 
 
 def _is_ours(callback: object) -> bool:
     return str(getattr(callback, "__module__", "")).partition(".")[0] == "loopwatch"
+
+
+def _trio_setup() -> object:
+    return getattr(sys.modules.get("trio._core._run"), "setup_runner", None)
 
 
 def _wraps(kind: type, name: str) -> bool:

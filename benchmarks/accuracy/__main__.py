@@ -26,7 +26,13 @@ from benchmarks.accuracy.tables import document, progress
 def main() -> int:
     options = _options()
     cases = [case for name, case in CASES.items() if _wanted(case, name, options)]
-    plan = [(python, backend, case) for python in options.python for backend in options.backend for case in cases]
+    plan = [
+        (python, backend, case)
+        for python in options.python
+        for backend in options.backend
+        for case in cases
+        if backend in case.backends
+    ]
     before, started = load(), time.monotonic()
     hogs = busy_processes(2 * (os.cpu_count() or 1)) if options.hogs else nullcontext()
     judged: list[Judged] = []

@@ -114,6 +114,8 @@ class Case:
     """Whether naming no line is right too, besides those that are marked."""
     small: bool = False
     """Whether it belongs to the small fixed part that CI runs."""
+    backends: tuple[str, ...] = ("asyncio", "uvloop", "trio")
+    """Where it runs: a scene awaits, and so is written for one library."""
     lines: tuple[tuple[str, int], ...] = field(default=())
 
 
@@ -126,6 +128,8 @@ def case(*causes: str, places: tuple[str, ...] = COMMON_PLACES, **settings: Any)
     def register(body: Callable[[Run], Any]) -> Callable[[Run], Any]:
         name = f"{body.__module__.rsplit('.', 1)[-1]}/{body.__name__}"
         where = ("task",) if inspect.iscoroutinefunction(body) else places
+        if inspect.iscoroutinefunction(body):
+            settings.setdefault("backends", ("asyncio", "uvloop"))
         lines = tuple(line for function in (body, *settings.get("via", ())) for line in _marked(function))
         CASES[name] = Case(name, body, frozenset(causes), where, lines=lines, **settings)
         return body

@@ -4,7 +4,6 @@ Calibration comes first, then the detector, then an honest warm-up, then the blo
 and again, with honest idle time between.
 """
 
-import asyncio
 import importlib
 import inspect
 import json
@@ -15,9 +14,9 @@ import resource
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from benchmarks.accuracy import adapters, corpus  # noqa: F401  (the corpus regi
 from benchmarks.accuracy.calibration import calibrated
 from benchmarks.accuracy.case import CASES, Case, Run, Setup, Skip, now
 from benchmarks.accuracy.facts import Outcome, Report, Truth, outcome_to_json
-from benchmarks.accuracy.places import visit
+from benchmarks.accuracy.runtimes import Runtime, runtime
 
 __all__ = ["Spec", "main"]
 
@@ -99,42 +98,34 @@ def _watched(spec: Spec, case: Case, outcome: Outcome, setup: Setup) -> Outcome:
     detector = adapters.load(spec.detector)
     if not detector.inside:
         detector.start(spec.threshold_ms)
-    with asyncio.Runner(loop_factory=_loop_factory(spec.backend)) as runner:
-        runs, reports = runner.run(_session(spec, case, data, size, detector))
+    library = runtime(spec.backend)
+    runs, reports = library.run(partial(_session, spec, case, data, size, detector, library))
     if not detector.inside:
         reports = detector.stop()
     truths = tuple(truth for run in runs for truth in run.truths)
     return replace(outcome, truths=truths, reports=tuple(reports), size=size or None)
 
 
-def _loop_factory(backend: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if backend == "asyncio":
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
-
-
 async def _session(
-    spec: Spec, case: Case, data: Any, size: int, detector: adapters.Detector
+    spec: Spec, case: Case, data: Any, size: int, detector: adapters.Detector, library: Runtime
 ) -> tuple[list[Run], list[Report]]:
     """All goes are kept until the detector has stopped: freeing a large result is not to be part of some later turn."""
     source, schedstat = random.Random(f"{spec.seed} {spec.case}"), _schedstat()
     if detector.inside:
         await _finished(detector.start(spec.threshold_ms))
     places = case.places[: spec.places or None]
-    await _warm_up(places)
+    await _warm_up(places, library)
     runs: list[Run] = []
     for _ in range(spec.repeat):
         for place in places:
-            await _idle(source)
+            await _idle(source, library)
             run = Run(place, data, size, source.uniform(*WAITS_S), spec.services)
             runs.append(run)
-            await _prepared(case, run)
+            await _prepared(case, run, library)
             queued = _queued_ns(schedstat)
-            await _visited(place, case, run, detector)
+            await _visited(place, case, run, detector, library)
             run.truths[:] = [_with_queued(truth, queued, _queued_ns(schedstat)) for truth in run.truths]
-    await asyncio.sleep(SETTLE_S)
+    await library.sleep(SETTLE_S)
     reports = await _finished(detector.stop()) if detector.inside else []
     return runs, reports
 
@@ -144,22 +135,22 @@ async def _finished(answer: Any) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
-async def _prepared(case: Case, run: Run) -> None:
+async def _prepared(case: Case, run: Run, library: Runtime) -> None:
     if case.prepare:
-        run.given = await asyncio.get_running_loop().run_in_executor(None, case.prepare, run)
+        run.given = await library.in_thread(case.prepare, run)
 
 
-async def _visited(place: str, case: Case, run: Run, detector: adapters.Detector) -> None:
+async def _visited(place: str, case: Case, run: Run, detector: adapters.Detector, library: Runtime) -> None:
     """One go. Where the detector makes it fail, it is gone through again without it: only so is there a time to judge by."""
     try:
-        await visit(place, case.body, run)
+        await library.visit(place, case.body, run)
     except Exception as error:
         if not isinstance(detector, adapters.Refuser) or not detector.refused(error):
             raise
         with detector.paused():
             run.truths.clear()
-            await _prepared(case, run)
-            await visit(place, case.body, run)
+            await _prepared(case, run, library)
+            await library.visit(place, case.body, run)
         detector.place(run.truths[0].start_ns if run.truths else now())
 
 
@@ -182,21 +173,21 @@ def _with_queued(truth: Truth, before: int | None, after: int | None) -> Truth:
     return replace(truth, runqueue_ns=min(after - before, truth.end_ns - truth.start_ns))
 
 
-async def _warm_up(places: tuple[str, ...]) -> None:
+async def _warm_up(places: tuple[str, ...], library: Runtime) -> None:
     """Runs every place once with nothing to do, and lets the detector find its feet."""
     for place in places:
         if place != "task":
-            await visit(place, lambda run: None, Run(place, None, 0, 0.0, {}))
-    await asyncio.sleep(WARM_UP_S)
+            await library.visit(place, lambda run: None, Run(place, None, 0, 0.0, {}))
+    await library.sleep(WARM_UP_S)
 
 
-async def _idle(source: random.Random) -> None:
+async def _idle(source: random.Random, library: Runtime) -> None:
     """An idle loop, or one that ticks: detectors that count turns see the two differently."""
     left, ticking = source.uniform(*IDLE_S), source.random() < 0.5
     while ticking and left > 0.02:
-        await asyncio.sleep(0.02)
+        await library.sleep(0.02)
         left -= 0.02
-    await asyncio.sleep(left)
+    await library.sleep(left)
 
 
 if __name__ == "__main__":

@@ -10,19 +10,22 @@ from functools import partial
 from statistics import median
 
 from benchmarks.machine import describe
-from benchmarks.overhead.children.turn import SIDES
+from benchmarks.overhead.children.turn import BACKENDS, ON_TRIO, SIDES
 from benchmarks.overhead.report import Check, Report, finish, options, plus_minus
 from benchmarks.pairs import Estimate, bootstrap, differences, interleave, run_child
 
-BACKENDS = ("asyncio", "uvloop")
 AGAIN = "without again"
 """The second half of the A/A pair."""
-LIMIT_US = {"asyncio": 0.25, "uvloop": 0.0}
+LIMIT_US = {"asyncio": 0.25, "uvloop": 0.0, "trio": 1.0}
 """DESIGN section 6. Zero cannot be measured, only no difference beyond the noise: see `limit_us`."""
 RESOLUTION_US = 0.01
 """A hundredth of the shortest turn: no two processes of one program agree better, however quiet the machine."""
 
 Figures = dict[str, list[dict[str, list[float]]]]
+
+
+def sides_of(backend: str) -> tuple[str, ...]:
+    return ON_TRIO if backend == "trio" else SIDES
 
 
 def measure_side(backend: str, side: str, turns: int, batches: int, _round: int) -> dict[str, list[float]]:
@@ -31,10 +34,10 @@ def measure_side(backend: str, side: str, turns: int, batches: int, _round: int)
 
 
 def measure(backend: str, quick: bool) -> Figures:
-    """A batch takes some 50 ms on either backend, so ten fit between two bursts of a neighbour's load."""
-    turns = {"asyncio": 20_000, "uvloop": 60_000}[backend] // (10 if quick else 1)
+    """A batch takes some 50 ms on each backend, so ten fit between two bursts of a neighbour's load."""
+    turns = {"asyncio": 20_000, "uvloop": 60_000, "trio": 8_000}[backend] // (10 if quick else 1)
     batches, rounds = (5, 2) if quick else (15, 14)
-    sides = {AGAIN: "without"} | {side: side for side in SIDES}
+    sides = {AGAIN: "without"} | {side: side for side in sides_of(backend)}
     # Debug mode is some ten times slower: fewer turns give the same figure in the same time.
     calls = {
         name: partial(measure_side, backend, side, turns // 10 if side == "asyncio debug" else turns, batches)
@@ -79,7 +82,7 @@ def add(report: Report, backend: str, figures: Figures) -> None:
     report.noise.append(
         f"{backend}: A/A difference {plus_minus(noise, 3)} us of CPU, {plus_minus(noise_wall, 3)} us of wall"
     )
-    report.rows += [row(backend, side, figures) for side in (*SIDES[:2], AGAIN, *SIDES[2:])]
+    report.rows += [row(backend, side, figures) for side in (*SIDES[:2], AGAIN, *sides_of(backend)[2:])]
     what = f"{backend}: loopwatch adds per turn, in CPU of the loop's thread" + (
         "" if LIMIT_US[backend] else " (0 within the A/A noise)"
     )
@@ -92,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--backend", choices=BACKENDS, action="append", help="only this one (may be repeated)")
     arguments = parser.parse_args(argv)
     columns = ("backend", "side", "median us", "min us", "processes us", "adds us (wall)", "adds us (cpu)", "ratio")
-    report = Report("cost of one turn of the loop", describe("uvloop", "aiodebug"), columns)
+    report = Report("cost of one turn of the loop", describe("uvloop", "trio", "aiodebug"), columns)
     for backend in arguments.backend or BACKENDS:
         add(report, backend, measure(backend, arguments.quick))
     report.notes.append("a process's figure is the median of its batches; [..] is the 95 % interval over the rounds")

@@ -7,7 +7,9 @@ from loopwatch.heartbeats.asyncio_selector import SelectorHeartbeat
 from loopwatch.heartbeats.base import Heartbeat, describe
 from loopwatch.heartbeats.libuv import LibuvHeartbeat
 from loopwatch.heartbeats.timer import TimerHeartbeat
+from loopwatch.heartbeats.trio import TrioHeartbeat
 from loopwatch.probes.threads import ThreadProbe
+from loopwatch.probes.trio import TrioRun
 
 __all__ = ["Heartbeat", "describe", "heartbeat_for"]
 
@@ -19,6 +21,8 @@ def heartbeat_for(loop: Any, limit_ns: int, probe: ThreadProbe, adopted: bool) -
         adopted: The loop runs already, so that the start of its present turn is not known.
     """
     info = describe(loop)
+    if type(loop) is TrioRun:
+        return TrioHeartbeat(loop, info, limit_ns, adopted)
     if info.backend == "uvloop":
         symbols = libuv.load()
         if symbols is not None:

@@ -5,6 +5,7 @@ import threading
 from typing import Any, Protocol
 
 from loopwatch.observations import Reading, Turn
+from loopwatch.probes.trio import TrioRun
 from loopwatch.records import LoopInfo
 
 __all__ = ["Heartbeat", "describe"]
@@ -63,7 +64,7 @@ def describe(loop: Any) -> LoopInfo:
     """Facts about a loop that the calling thread runs."""
     thread = threading.current_thread()
     return LoopInfo(
-        backend=backend_name(type(loop)),
+        backend="trio" if type(loop) is TrioRun else backend_name(type(loop)),
         thread=thread.name,
         thread_id=threading.get_ident(),
         native_id=threading.get_native_id(),

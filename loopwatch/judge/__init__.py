@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from loopwatch.judge.advice import advise
 from loopwatch.judge.allowed import excuse
+from loopwatch.judge.callers import called_from
 from loopwatch.judge.cause import RULES, Rule, verdict_of
 from loopwatch.judge.evidence import protocol_of
 from loopwatch.judge.fingerprint import fingerprint_of
@@ -37,6 +38,7 @@ def judge(
     headline = headline_of(shares, verdict.cause)
     origin = _blamed(verdict.cause, headline, observation, app_packages)
     blamed = [part.sample for part in parts_at(observation, headline, app_packages)]
+    task = _task(blamed)
     return Stall(
         id=observation.id,
         state="ongoing" if observation.ongoing else "ended",
@@ -53,14 +55,16 @@ def judge(
         stack=heaviest_stack(observation, headline, app_packages),
         samples=len(observation.samples),
         request=_request(blamed),
-        task=_task(blamed),
+        task=task,
         loop=observation.loop,
         waiting=observation.waiting,
-        advice=advise(verdict.cause, origin, protocol_of(observation)),
+        advice=advise(verdict.cause, origin, protocol_of(observation), observation.loop.backend),
         fingerprint=fingerprint_of(verdict.cause, origin, shares),
         context=blamed[-1].context if blamed else (),
         allowed=excuse(observation, threshold_ms),
         holder=_holder(verdict.cause, observation),
+        nurseries=next((sample.nurseries for sample in blamed if sample.nurseries and sample.task == task), ()),
+        called_from=next((words for sample in blamed if (words := called_from(sample.stack))), None),
     )
 
 
@@ -76,7 +80,10 @@ def _blamed(
 def _holder(cause: Cause, observation: Observation) -> Holder | None:
     """Who kept the GIL, or whom the thread waited for."""
     hold = kept_by(observation) if cause is Cause.GIL else awaited(observation) if cause is Cause.LOCK else None
-    return None if hold is None else Holder(hold.thread, hold.native_id, hold.stack)
+    if hold is None:
+        return None
+    waits_for = hold.waits_for[0] if hold.waits_for else None
+    return Holder(hold.thread, hold.native_id, hold.stack, hold.request, waits_for)
 
 
 def _asked_for(origin: Origin) -> bool:

@@ -1,5 +1,11 @@
-"""One sentence with the way out, by the call at hand, by what is spoken with the peer, or by cause. Data: extend the tables."""
+"""One sentence with the way out, by the call at hand, by what is spoken with the peer, or by cause. Data: extend the tables.
 
+What to await instead depends on the loop: most async libraries know asyncio only, so trio has tables of its own (`advice_trio`).
+"""
+
+from collections.abc import Iterable, Mapping
+
+from loopwatch.judge import advice_trio
 from loopwatch.records import Cause, Origin
 
 __all__ = ["advise"]
@@ -16,7 +22,7 @@ KEEPS_GIL = (
 FILES = f"Do file work in a thread: {THREAD}, or use anyio.open_file and anyio.Path."
 QUEUES = f"Use asyncio's own Lock, Queue or Event, or wait in a thread: {THREAD}."
 
-BY_CALL: tuple[tuple[str, str], ...] = (
+ON_ASYNCIO: tuple[tuple[str, str], ...] = (
     # waiting by the clock
     ("time.sleep", "Use `await asyncio.sleep(...)`."),
     # HTTP
@@ -78,6 +84,9 @@ BY_CALL: tuple[tuple[str, str], ...] = (
     ("threading.", QUEUES),
     ("queue.", QUEUES),
     ("multiprocessing.", f"Use `loop.run_in_executor` with a ProcessPoolExecutor, or wait in a thread: {THREAD}."),
+)
+"""A name that ends in a dot stands for all within it; the first that fits counts."""
+ON_ANY_LOOP: tuple[tuple[str, str], ...] = (
     # files
     ("open", FILES),
     ("io.", FILES),
@@ -119,7 +128,6 @@ BY_CALL: tuple[tuple[str, str], ...] = (
     ("jinja2.", "Render less, stream it (`generate_async`), or use a process pool: it keeps the GIL."),
     ("pydantic.", "Validate less at once (TypeAdapter, smaller pages), or use a process pool: it keeps the GIL."),
 )
-"""A name that ends in a dot stands for all within it; the first that fits counts."""
 BY_PROTOCOL: dict[str, str] = {
     "HTTP": CLIENT,
     "HTTPS": CLIENT,
@@ -156,16 +164,30 @@ BY_CAUSE: dict[Cause, str] = {
 }
 
 
-def advise(cause: Cause, origin: Origin | None, protocol: str | None = None) -> str | None:
+def advise(cause: Cause, origin: Origin | None, protocol: str | None = None, backend: str = "asyncio") -> str | None:
     """The way out; None where there is nothing to say."""
-    call = origin.call if origin is not None else None
-    if call and cause not in NOBODYS_CALL:
-        for name, advice in BY_CALL:
-            if call == name or (name.endswith(".") and call.startswith(name)):
-                return advice
-    if cause is Cause.NETWORK and protocol in BY_PROTOCOL:
-        return BY_PROTOCOL[protocol]
-    return BY_CAUSE.get(cause)
+    call = origin.call if origin is not None and cause not in NOBODYS_CALL else None
+    if backend != "trio":
+        return _advice((*ON_ASYNCIO, *ON_ANY_LOOP), BY_PROTOCOL, BY_CAUSE, cause, call, protocol)
+    calls, causes = (*advice_trio.BY_CALL, *ON_ANY_LOOP), BY_CAUSE | advice_trio.BY_CAUSE
+    advice = _advice(calls, advice_trio.BY_PROTOCOL, causes, cause, call, protocol)
+    return advice and advice.replace("anyio.", "trio.")  # anyio has these names from there
+
+
+def _advice(
+    by_call: Iterable[tuple[str, str]],
+    by_protocol: Mapping[str, str],
+    by_cause: Mapping[Cause, str],
+    cause: Cause,
+    call: str | None,
+    protocol: str | None,
+) -> str | None:
+    for name, advice in by_call if call else ():
+        if call == name or (name.endswith(".") and str(call).startswith(name)):
+            return advice
+    if cause is Cause.NETWORK and protocol in by_protocol:
+        return by_protocol[str(protocol)]
+    return by_cause.get(cause)
 
 
 NOBODYS_CALL = frozenset({Cause.GC, Cause.GIL, Cause.STARVED, Cause.OVERLOAD})

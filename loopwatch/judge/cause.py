@@ -7,7 +7,7 @@ the thread itself did. Every verdict carries the figures that it rests on.
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from loopwatch.judge.evidence import ms, own_doing_words, who_ran, why_starved
+from loopwatch.judge.evidence import ms, named_thread, own_doing_words, who_ran, why_starved
 from loopwatch.judge.mechanism import mechanisms_of
 from loopwatch.judge.weights import Weights, kept_by, parts_of, weigh
 from loopwatch.observations import Observation, Sample, Verdict
@@ -83,7 +83,7 @@ def foreign_gil(observation: Observation) -> Verdict | None:
         return None
     what = "was due to wake" if observation.waited else "was ready"
     hold = kept_by(observation)
-    who = f"thread {hold.thread!r}" if hold is not None else "another thread"
+    who = named_thread(hold) if hold is not None else "another thread"
     sure = 0.9 if hold is not None and observation.exact else 0.7
     return Verdict(
         Cause.GIL,

@@ -8,7 +8,7 @@ from loopwatch.judge.weights import awaited, kept_by, weigh
 from loopwatch.observations import Hold, Observation, Sample, Vitals
 from loopwatch.records import Cause, Frame
 
-__all__ = ["ms", "own_doing_words", "protocol_of", "who_ran", "why_starved"]
+__all__ = ["ms", "named_thread", "own_doing_words", "protocol_of", "who_ran", "why_starved"]
 
 PROTOCOLS = {
     21: "FTP", 22: "SSH", 25: "SMTP", 53: "DNS", 80: "HTTP", 110: "POP3", 143: "IMAP", 389: "LDAP", 443: "HTTPS", 465: "SMTP",
@@ -85,12 +85,27 @@ def _aside(cause: Cause, observation: Observation) -> str:
     if cause is Cause.NATIVE and weights.late_ns > LATE_SWITCHES * observation.switch_interval_ns:
         return f"; the GIL was kept for {ms(weights.late_ns)}"
     if cause is Cause.GIL and (hold := kept_by(observation)) is not None:
-        return f"; thread {hold.thread!r} kept it"
+        return f"; {named_thread(hold)} kept it"
     if cause is Cause.LOCK and (hold := awaited(observation)) is not None:
-        return f"; it waited for thread {hold.thread!r}{_standing(hold)}"
+        return f"; it waited for {named_thread(hold)}{_standing(hold)}{_in_turn(hold, observation)}"
     if cause is Cause.DISK and vitals is not None and vitals.major_faults:
         return f"; {vitals.major_faults} page faults had to read from a disk"
     return ""
+
+
+def named_thread(hold: Hold) -> str:
+    """A thread, and for whom it works."""
+    return f"thread {hold.thread!r}" + (f" (at work for {hold.request.label})" if hold.request else "")
+
+
+def _in_turn(hold: Hold, observation: Observation) -> str:
+    """For whom a thread waits that is waited for."""
+    if hold.waits_for is None:
+        return ""
+    name, native_id = hold.waits_for
+    if native_id == observation.loop.native_id:
+        return " and itself waits for this loop: neither can go on"
+    return f" and itself waits for thread {name!r}"
 
 
 def _standing(hold: Hold) -> str:

@@ -13,7 +13,7 @@ from loopwatch.records import Cause, Frame, Origin, Share, Spot
 
 __all__ = ["headline_of", "heaviest_stack", "holder_origin", "parts_at", "shares_of", "user_frame"]
 
-PLUMBING = ("asyncio", "uvloop")
+PLUMBING = ("asyncio", "uvloop", "trio", "outcome")
 CROWDED = 0.2
 """CPU of other threads, as a share of the wait for the GIL, from which on a late sample may come from after the culprit."""
 

@@ -10,6 +10,7 @@ from collections import deque
 
 from loopwatch.clocks import time
 from loopwatch.observations import Allowance
+from loopwatch.probes.trio import task_here
 
 __all__ = ["Entry", "enter", "leave", "within"]
 
@@ -59,8 +60,10 @@ def within(thread_id: int, start_ns: int, end_ns: int) -> tuple[Allowance, ...]:
 
 
 def _task_id() -> int | None:
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:  # no loop runs in this thread
-        return None
+    task = task_here()  # trio's first: as its guest's, it runs within a callback of asyncio
+    if task is None:
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no loop runs in this thread
+            return None
     return None if task is None else id(task)

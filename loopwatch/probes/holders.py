@@ -14,6 +14,7 @@ from loopwatch.observations import Hold
 from loopwatch.probes.awaited import awaited_thread
 from loopwatch.probes.stacks import Capture, capture
 from loopwatch.probes.threads import ThreadProbe
+from loopwatch.probes.workers import request_of_worker
 
 __all__ = ["Held", "HolderProbe"]
 
@@ -64,7 +65,10 @@ class HolderProbe:
                 burned.append((cpu_ns - self._noted.get(native_id, 0), name, native_id, ident))
         heaviest = sorted(burned, reverse=True)[:NAMED]
         return tuple(
-            (Hold(at_ns, late_ns, name, native_id, cpu_ns), capture(frames[ident], frozenset(), MAX_FRAMES))
+            (
+                Hold(at_ns, late_ns, name, native_id, cpu_ns, request=request_of_worker(frames[ident])),
+                capture(frames[ident], frozenset(), MAX_FRAMES),
+            )
             for cpu_ns, name, native_id, ident in heaviest
         )
 
@@ -73,8 +77,20 @@ class HolderProbe:
         ident = awaited_thread(frames.get(thread_id), frames)
         if ident is None:
             return None
-        name, native_id = next(((name, native) for one, name, native in _threads() if one == ident), ("", 0))
-        return Hold(at_ns, 0, name, native_id, 0, awaited=True), capture(frames[ident], frozenset(), MAX_FRAMES)
+        threads = {one: (name, native_id) for one, name, native_id in _threads()}
+        name, native_id = threads.get(ident, ("", 0))
+        further = awaited_thread(frames[ident], frames)
+        hold = Hold(
+            at_ns,
+            late_ns=0,
+            thread=name,
+            native_id=native_id,
+            cpu_ns=0,
+            awaited=True,
+            request=request_of_worker(frames[ident]),
+            waits_for=None if further is None else threads.get(further, ("", 0)),
+        )
+        return hold, capture(frames[ident], frozenset(), MAX_FRAMES)
 
 
 def _threads() -> list[tuple[int, str, int]]:

@@ -16,8 +16,8 @@ from loopwatch.records import RequestInfo
 
 __all__ = ["Capture", "capture"]
 
-POLL = "loopwatch.heartbeats.asyncio_selector"
-"""The module of our hook around asyncio's poll."""
+POLL = "loopwatch.heartbeats.edges"
+"""The module of our hook around the poll of asyncio's and trio's loops."""
 MAX_WALK = 4096
 """Frames walked at most; a quarter of a microsecond each."""
 

@@ -1,19 +1,22 @@
 """Which task runs on a loop, and which requests are in flight, asked from the watchdog thread.
 
-`asyncio.current_task(loop)` answers from any thread. Only exact C tasks and coroutines are asked for their names: a subclass
-could run the program's code on the watchdog. No task is kept.
+`asyncio.current_task(loop)` answers from any thread, and so does what `loopwatch.probes.trio` knows of a run. Only exact C tasks,
+trio's, and coroutines are asked for their names: a subclass could run the program's code on the watchdog. No task is kept.
 """
 
 import asyncio
 import sys
 from collections import Counter
+from contextvars import Context
+from dataclasses import dataclass
 from types import CoroutineType
 from typing import Any
 
 from loopwatch.probes.requests import request_of
+from loopwatch.probes.trio import TrioRun, name_of, nurseries_of
 from loopwatch.records import RequestInfo, Waiting
 
-__all__ = ["CurrentTask", "current_task", "requests_in_flight"]
+__all__ = ["NO_TASK", "CurrentTask", "current_task", "request_of_task", "requests_in_flight"]
 
 MAX_TASKS = 2_000
 """More tasks than this are not searched for requests: it would keep the GIL for milliseconds."""
@@ -22,18 +25,49 @@ PREFIX = "structlog_"
 """structlog binds each key in a context variable of its own (structlog/contextvars.py, STRUCTLOG_KEY_PREFIX)."""
 
 Plain = str | int | float | bool | None
-CurrentTask = tuple[int | None, str | None, tuple[tuple[str, Plain], ...]]
 
 
-def current_task(loop: Any) -> CurrentTask:
-    """The running task's id, its name, and what structlog's contextvars hold for it (3.12+)."""
+@dataclass(frozen=True, slots=True)
+class CurrentTask:
+    """The task that runs on a loop. Nothing here holds the task or its context."""
+
+    id: int | None = None
+    """None: no task runs, or that cannot be told."""
+    name: str | None = None
+    context: tuple[tuple[str, Plain], ...] = ()
+    """What structlog's contextvars hold for it (asyncio: 3.12+)."""
+    nurseries: tuple[str, ...] = ()
+    """trio: the tasks in whose nurseries it lives, outermost first."""
+
+
+NO_TASK = CurrentTask()
+
+
+def current_task(loop: Any, guest: TrioRun | None = None) -> CurrentTask:
+    """The running task, and what its context says of it.
+
+    Args:
+        loop: asyncio's or one like it, or a run of trio.
+        guest: A run of trio that lives on it: its task runs within a callback.
+    """
     try:
-        task = asyncio.current_task(loop)
-        if task is None:
-            return None, None, ()
-        return id(task), _name(task), _bound(task)
+        run = loop if type(loop) is TrioRun else guest
+        found = NO_TASK if run is None else _trio_task(run.task)
+        return _asyncio_task(asyncio.current_task(loop)) if found is NO_TASK and loop is not run else found
     except Exception:  # noqa: BLE001 - the loop may be of a kind that knows no tasks, or be closing
-        return None, None, ()
+        return NO_TASK
+
+
+def _asyncio_task(task: Any) -> CurrentTask:
+    if task is None:
+        return NO_TASK
+    if sys.version_info < (3, 12):  # where no one but the task itself can read its context
+        return CurrentTask(id(task), _name(task))
+    return CurrentTask(id(task), _name(task), _bound(task.get_context()))
+
+
+def _trio_task(task: Any) -> CurrentTask:
+    return NO_TASK if task is None else CurrentTask(id(task), name_of(task), _bound(task.context), nurseries_of(task))
 
 
 def _name(task: Any) -> str | None:
@@ -44,34 +78,44 @@ def _name(task: Any) -> str | None:
     return named if not own or own.startswith("Task-") else f"{own} ({named})"
 
 
-def _bound(task: Any) -> tuple[tuple[str, Plain], ...]:
-    if sys.version_info < (3, 12) or "structlog" not in sys.modules:
+def _bound(context: Context) -> tuple[tuple[str, Plain], ...]:
+    if "structlog" not in sys.modules:
         return ()
-    items = task.get_context().items()
     return tuple(
         (variable.name.removeprefix(PREFIX), value)
-        for variable, value in items
+        for variable, value in context.items()
         if variable.name.startswith(PREFIX) and type(value) in (str, int, float, bool, type(None))
     )
 
 
-def requests_in_flight(loop: Any, running: int | None) -> Waiting:
-    """Requests other than the one of task `running` (its id) whose tasks are alive on `loop`."""
+def requests_in_flight(loop: Any, running: int | None, guest: TrioRun | None = None) -> Waiting:
+    """Requests other than the one of task `running` (its id) whose tasks are alive on `loop`, or on the run of trio within it."""
     try:
-        tasks = asyncio.all_tasks(loop)
+        tasks = _coroutines(loop) + ([] if guest is None else _coroutines(guest))
     except Exception:  # noqa: BLE001 - changed while it was read, too often in a row
         return Waiting()
     if len(tasks) > MAX_TASKS:
         return Waiting()
-    found = [request for task in tasks if id(task) != running and (request := _request(task)) is not None]
+    found = [request for key, coroutine in tasks if key != running and (request := _request(coroutine)) is not None]
     found = [request for request in found if request.method is not None]  # a lifespan is nobody's request
     endpoints = Counter(request.label for request in found if request.label)
     return Waiting(requests=len(found), endpoints=tuple(endpoints.most_common(20)))
 
 
-def _request(task: Any) -> RequestInfo | None:
+def _coroutines(loop: Any) -> list[tuple[int, Any]]:
+    """The id of each task that is alive, and its coroutine."""
+    if type(loop) is TrioRun:
+        return [(id(task), task.coro) for task in loop.tasks]
+    return [(id(task), task.get_coro()) for task in asyncio.all_tasks(loop) if type(task) is asyncio.Task]
+
+
+def request_of_task(task: "asyncio.Task[Any]") -> RequestInfo | None:
+    """The request that a task works for."""
+    return _request(task.get_coro())
+
+
+def _request(coroutine: Any) -> RequestInfo | None:
     """The request that a waiting task works for: found in the frames of the coroutines that it awaits."""
-    coroutine = task.get_coro() if type(task) is asyncio.Task else None
     outermost: RequestInfo | None = None
     for _ in range(MAX_CHAIN):
         if type(coroutine) is not CoroutineType:

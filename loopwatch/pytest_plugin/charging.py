@@ -16,9 +16,11 @@ RUNNERS = (
     "_pytest.",
     "pluggy.",
     "pytest_asyncio.",
+    "pytest_trio.",
     "anyio.pytest_plugin",
     "unittest.",
     "asyncio.",
+    "trio.",
     "pytest_aiohttp.",
     "loopwatch.",
 )

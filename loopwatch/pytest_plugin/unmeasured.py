@@ -27,7 +27,7 @@ def blind_spot(item: pytest.Item, phase: Phase, ran: bool) -> str | None:
     if debugger_attached():
         return DEBUGGER
     if phase.name == "call" and not ran and inspect.iscoroutinefunction(getattr(item, "function", None)):
-        return "no loop was seen to run: trio's, and loops without run_forever, cannot be watched yet"
+        return "no loop was seen to run: loops without run_forever cannot be watched"
     return None
 
 

@@ -52,6 +52,10 @@ def fields_of(stall: Stall) -> dict[str, Any]:
         fields["stack"] = [f"{frame.file}:{frame.line} {frame.function}" for frame in stack]
     if stall.holder is not None:
         fields["holder"] = stall.holder.thread
+    if stall.called_from is not None:
+        fields["called_from"] = stall.called_from
+    if stall.nurseries:
+        fields["nurseries"] = list(stall.nurseries)
     if stall.suppressed_count:
         fields["suppressed_count"] = stall.suppressed_count
         fields["suppressed_ms"] = round(stall.suppressed_ms, 1)

@@ -69,8 +69,10 @@ class Follower:
     def _stalling(self, watched: Watched, pending: Pending, look: Look) -> None:
         if not pending.id:
             pending.id = next(self._ids)
-            waiting = requests_in_flight(watched.loop, look.task[0])
-            pending.waiting = replace(waiting, callbacks=watched.heartbeat.ready())
+            # By the latest sample: a look that found the turn too old may have come between two of them, and has none.
+            running = pending.samples[-1][0].task_id if pending.samples else look.task.id
+            waiting = requests_in_flight(watched.loop, running, watched.guest)
+            pending.waiting = replace(waiting, callbacks=watched.ready)
             watched.heartbeat.expect_end(pending.turn)
         lasted = look.at_ns - pending.since_ns
         due = next_announcement(self.limits, pending.announced_ns)

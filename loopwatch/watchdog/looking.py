@@ -183,7 +183,8 @@ class Watchdog:
             return Look(now, due_ns, reading)
         stack = capture(frames.get(watched.heartbeat.info.thread_id), watched.boundary, self.limits.max_frames)
         awaited = self._holders.awaited(frames, now, watched.heartbeat.info.thread_id)
-        return Look(now, due_ns, reading, stack, current_task(watched.loop), watched.probe.cpu_ns(), awaited)
+        task = current_task(watched.loop, watched.guest)
+        return Look(now, due_ns, reading, stack, task, watched.probe.cpu_ns(), awaited)
 
     def _sample_due(self, watched: Watched, reading: Reading) -> int:
         pending = watched.pending

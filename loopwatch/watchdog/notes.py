@@ -7,8 +7,9 @@ from typing import Any
 from loopwatch.heartbeats.base import Heartbeat
 from loopwatch.observations import Hold, Reading, Sample, Vitals
 from loopwatch.probes.stacks import Capture
-from loopwatch.probes.tasks import CurrentTask
+from loopwatch.probes.tasks import NO_TASK, CurrentTask
 from loopwatch.probes.threads import ThreadProbe
+from loopwatch.probes.trio import TrioRun
 from loopwatch.records import Waiting
 
 __all__ = ["Look", "Mark", "Pending", "Pulse", "Watched", "base_mark", "vitals_between"]
@@ -57,7 +58,7 @@ class Look:
     due_ns: int
     reading: Reading
     stack: Capture | None = None
-    task: CurrentTask = (None, None, ())
+    task: CurrentTask = NO_TASK
     cpu_ns: int | None = None
     awaited: tuple[Hold, Capture] | None = None
     """The thread that the loop's thread waits for."""
@@ -115,8 +116,19 @@ class Watched:
     """The watchdog failed on it and leaves it alone."""
     turn: int = -1
     """The turn at the last look."""
+    guest: TrioRun | None = None
+    """A run of trio within this loop, which has no turns of its own: `loopwatch.probes.trio`."""
     looks: int = 0
     lags_ns: deque[int] = field(default_factory=lambda: deque(maxlen=2048))
+
+    @property
+    def ready(self) -> int | None:
+        """How many callbacks and tasks are ready to run; None where the loop, or its guest, does not show them."""
+        own = self.heartbeat.ready()
+        if self.guest is None or own is None:
+            return own
+        guests = self.guest.ready
+        return None if guests is None else own + guests
 
     def is_quiet(self, now_ns: int) -> bool:
         """Whether the loop waits, and nothing is to be told of it."""

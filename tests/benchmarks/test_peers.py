@@ -27,6 +27,7 @@ from benchmarks.accuracy.adapters.frames import frames_of
 from benchmarks.accuracy.case import CASES, Case, Run, now
 from benchmarks.accuracy.facts import Outcome, Report, Truth, outcome_to_json
 from benchmarks.accuracy.run_case import _visited
+from benchmarks.accuracy.runtimes import runtime
 from benchmarks.accuracy.score import judge
 from benchmarks.peers.__main__ import main
 from benchmarks.peers.plan import QUICK, SMALL, chosen, rotated
@@ -329,7 +330,9 @@ class TestRefusal:
             run.end(began, now())
 
         run = Run("call_soon", None, 0, 0.0, {})
-        await _visited("call_soon", Case("x/y", body, frozenset({"sleep"}), ("call_soon",)), run, gate)
+        await _visited(
+            "call_soon", Case("x/y", body, frozenset({"sleep"}), ("call_soon",)), run, gate, runtime("asyncio")
+        )
         return run
 
     def test_gone_through_again(self) -> None:

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 from facts import LOOP
 
-from loopwatch.heartbeats import asyncio_selector
-from loopwatch.heartbeats.asyncio_selector import MAX_FINISHED, SelectorHeartbeat
+from loopwatch.heartbeats import asyncio_selector, edges
+from loopwatch.heartbeats.asyncio_selector import SelectorHeartbeat
+from loopwatch.heartbeats.edges import MAX_FINISHED
 from loopwatch.observations import Reading, Turn
 from loopwatch.testing import FakeClock
 
@@ -48,7 +49,8 @@ class FakeLoop:
 def clock(monkeypatch):
     """The time that the heartbeat reads."""
     clock = FakeClock()
-    monkeypatch.setattr(asyncio_selector, "time", SimpleNamespace(monotonic=lambda: clock.now_ns() / 1e9))
+    for module in (asyncio_selector, edges):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now_ns() / 1e9))
     return clock
 
 

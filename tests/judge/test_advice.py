@@ -3,12 +3,16 @@
 import pytest
 from facts import origin
 
-from loopwatch.judge.advice import BY_CALL, BY_CAUSE, BY_PROTOCOL, advise
+from loopwatch.judge import advice_trio
+from loopwatch.judge.advice import BY_CAUSE, BY_PROTOCOL, ON_ANY_LOOP, ON_ASYNCIO, advise
 from loopwatch.judge.evidence import PROTOCOLS
 from loopwatch.records import Cause
 
 UNADVISED = {Cause.SUSPENDED, Cause.UNKNOWN}
 NOBODYS_CALL = [Cause.GC, Cause.GIL, Cause.STARVED, Cause.OVERLOAD]
+
+
+BY_CALL = (*ON_ASYNCIO, *ON_ANY_LOOP)
 
 
 @pytest.mark.parametrize(("prefix", "advice"), BY_CALL)
@@ -77,3 +81,23 @@ def test_other_call(call):
 def test_call_that_is_not_to_blame(cause):
     """What the collector, the machine or another thread did is not mended at the call that was running."""
     assert advise(cause, origin(call="requests.api.get")) == BY_CAUSE[cause]
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_on_trio(cause):
+    """On trio nobody is told to use asyncio, or a library that runs on it alone."""
+    calls = [None, *(name.rstrip(".") + ".it" for name, _ in BY_CALL)]
+
+    told = {advise(cause, call and origin(call=call), one, "trio") for call in calls for one in (None, *BY_PROTOCOL)}
+
+    for name in ("asyncio", "aio", "anyio", "asyncpg", "loop.", "AsyncConnection"):
+        assert [advice for advice in told if advice and name in advice] == []
+
+
+@pytest.mark.parametrize(("prefix", "advice"), advice_trio.BY_CALL)
+def test_every_call_on_trio(prefix, advice):
+    """What trio has of its own is said, and reads like the rest."""
+    call = prefix + "it" if prefix.endswith(".") else prefix
+
+    assert advise(Cause.NETWORK, origin(call=call), backend="trio") == advice
+    test_sentences(advice)

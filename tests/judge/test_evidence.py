@@ -1,12 +1,14 @@
 """The sentence of a verdict: figures that a reader can check."""
 
+from dataclasses import replace
+
 import pytest
-from facts import call, frame, hold, library, observation, sample, samples, vitals
+from facts import LOOP, call, frame, hold, library, observation, sample, samples, vitals
 
 from loopwatch.judge.cause import verdict_of
 from loopwatch.judge.evidence import protocol_of
 from loopwatch.observations import Syscall
-from loopwatch.records import Cause
+from loopwatch.records import Cause, RequestInfo
 
 ENCODER = library("json.encoder.iterencode", kind="stdlib")
 
@@ -74,6 +76,19 @@ def test_lock():
     words = evidence(*waits, holds=(hold(200, 0, "reports", frame("render", 20), awaited=True),))
 
     assert "it waited for thread 'reports', which was in render (/srv/shop.py:20)" in words
+
+
+def test_lock_of_another_loop():
+    """For a wait on a thread that waits in turn: for whom, and whether that is this loop; and for whose request it works."""
+    waits = samples(frame(), library("threading.Thread.join", kind="stdlib"), cpu=0.0, syscall=call("futex"))
+    works = replace(hold(200, 0, "worker", awaited=True), request=RequestInfo("GET", "/reports", "report"))
+    others = (("other", 5), ("main", LOOP.native_id))
+
+    words = [evidence(*waits, holds=(replace(works, waits_for=one),)) for one in others]
+
+    assert "it waited for thread 'worker' (at work for GET /reports)" in words[0]
+    assert words[0].endswith(" and itself waits for thread 'other'")
+    assert words[1].endswith(" and itself waits for this loop: neither can go on")
 
 
 def test_starved():

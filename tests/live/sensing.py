@@ -12,14 +12,28 @@ import pytest
 import loopwatch
 from loopwatch.records import Cause, Stall
 
-__all__ = ["Blocker", "assert_duration", "burn", "describe", "only", "ours", "run", "stall_of"]
+__all__ = [
+    "Blocker",
+    "assert_another_thread_is_blamed",
+    "assert_duration",
+    "burn",
+    "describe",
+    "only",
+    "ours",
+    "run",
+    "stall_of",
+]
 
 HOST = {Cause.STARVED, Cause.SUSPENDED}
 """Causes that are the machine's: on a busy one they may appear at any moment, and no test here makes them."""
 
 
 def run(main: Callable[[], Coroutine[Any, Any, Any]], backend: str) -> Any:
-    """Runs a coroutine function on a new loop, as `asyncio.run` does."""
+    """Runs a coroutine function on a new loop, as `asyncio.run` does; or with `trio.run`, for a function that suits both."""
+    if backend == "trio":
+        import trio
+
+        return trio.run(main)
     factory: Any = asyncio.SelectorEventLoop
     if backend == "uvloop":
         import uvloop
@@ -88,6 +102,14 @@ def assert_duration(stall: Stall, took_ms: float, over_ms: float = 25) -> None:
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     shown = f"{took_ms:.1f} ms by the blocker; {describe(stall)}"
     assert took_ms - under_ms <= stall.duration_ms <= took_ms + over_ms * max(1, load), shown
+
+
+def assert_another_thread_is_blamed(stall: Stall, function: str) -> None:
+    """Asserts that the loop is said to have been kept from running, by no line of its own; if one is named, in `function`."""
+    assert stall.cause in (Cause.GIL, Cause.UNKNOWN), describe(stall)
+    assert stall.origin is None or stall.origin.function.endswith(function), describe(stall)
+    assert stall.holder is None or stall.holder.native_id != stall.loop.native_id
+    assert stall.own_ms <= 0.3 * stall.duration_ms or stall.cause is Cause.UNKNOWN, describe(stall)
 
 
 def describe(stall: Stall) -> str:

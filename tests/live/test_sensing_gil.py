@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import random
 import socket
 import subprocess
 import sys
@@ -13,18 +12,7 @@ import pytest
 from loopwatch.records import Cause
 from loopwatch.testing import capture_stalls
 
-from .sensing import Blocker, assert_duration, describe, ours, run, stall_of
-
-
-@pytest.fixture(scope="module")
-def numbers():
-    """A list that takes some 300 ms to sort, with the GIL kept all the time."""
-    source = random.Random(1)
-    values = [source.random() for _ in range(500_000)]
-    began = time.thread_time()
-    sorted(values)
-    factor = 0.3 / (time.thread_time() - began)
-    return [source.random() for _ in range(int(500_000 * factor))]
+from .sensing import Blocker, assert_another_thread_is_blamed, assert_duration, describe, ours, run, stall_of
 
 
 @pytest.fixture
@@ -69,14 +57,6 @@ def test_collection(backend, heap):
     assert_duration(stall, blocker.took_ms[-1])
     assert stall.cause is Cause.GC, describe(stall)
     assert stall.own_ms <= 0.2 * stall.duration_ms, describe(stall)
-
-
-def assert_another_thread_is_blamed(stall, function):
-    """Asserts that the loop is said to have been kept from running, by no line of its own; if one is named, in `function`."""
-    assert stall.cause in (Cause.GIL, Cause.UNKNOWN), describe(stall)
-    assert stall.origin is None or stall.origin.function.endswith(function), describe(stall)
-    assert stall.holder is None or stall.holder.native_id != stall.loop.native_id
-    assert stall.own_ms <= 0.3 * stall.duration_ms or stall.cause is Cause.UNKNOWN, describe(stall)
 
 
 def test_due_timer_kept_waiting_by_another_thread(backend, numbers):

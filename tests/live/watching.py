@@ -48,8 +48,11 @@ def installed() -> dict[str, Any]:
     places = {"asyncio.BaseEventLoop": dict(vars(asyncio.BaseEventLoop))}
     if "uvloop" in sys.modules:
         places["uvloop.Loop"] = dict(vars(sys.modules["uvloop"].Loop))
+    if "trio" in sys.modules:
+        places["trio"] = {"setup_runner": sys.modules["trio._core._run"].setup_runner}
     return {
         **places,
+        "finders": list(sys.meta_path),
         "gc.callbacks": list(gc.callbacks),
         "threads": {thread.name for thread in threading.enumerate()},
         "switch interval": sys.getswitchinterval(),

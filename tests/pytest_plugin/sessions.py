@@ -22,13 +22,14 @@ MODULES = {
     "freezegun": "freezegun",
     "uvloop": "uvloop",
     "trio": "trio",
+    "pytest_trio": "pytest_trio",
     "blockbuster": "blockbuster",
     "starlette": "starlette",
     "httpx": "httpx",
 }
 LOADED = {"asyncio": "pytest_asyncio.plugin", "anyio": "anyio.pytest_plugin", "timeout": "pytest_timeout"}
 LOADED |= {"aiohttp": "pytest_aiohttp.plugin", "xdist": "xdist.plugin", "pytest_cov": "pytest_cov.plugin"}
-LOADED |= {"randomly": "pytest_randomly", "time_machine": "time_machine"}
+LOADED |= {"randomly": "pytest_randomly", "pytest_trio": "pytest_trio.plugin", "time_machine": "time_machine"}
 WITHIN_S = 120.0
 
 

@@ -115,16 +115,60 @@ def test_anyio(sessions):
 
 
 def test_anyio_on_trio(sessions):
-    """A test on trio is unmeasured, never passed, and the summary says why."""
+    """anyio's plugin on trio, which there is the guest of a queue: tests and fixtures are charged as on asyncio."""
     require("trio")
 
     session = sessions.gate(ANYIO.replace("PARAMS", '["trio"]'), plugins=("anyio",))
 
-    assert set(session.verdicts().values()) == {"unmeasured"}
-    assert session.outcomes()["unmeasured"] == 3
-    session.result.stdout.fnmatch_lines(
-        ["test_it.py UUU*", "unmeasured: test_it.py::test_innocent*: no loop was seen to run*"]
-    )
+    split = {**SPLIT, "test_fixture": "blocked"}
+    assert session.verdicts() == {f"{test}[trio]": verdict for test, verdict in split.items()}
+    assert {one["backend"] for one in session.blocks()} == {"trio"}
+    (block,) = session.blocks("test_fixture[trio]")
+    assert (block["phase"], block["line"], block["task"]) == ("setup", 10, "TestRunner._run_tests_and_fixtures")
+
+
+# ── trio ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TRIO = """
+    import pytest, time, trio
+
+    @pytest.fixture
+    async def slow():
+        time.sleep(0.15)
+        yield
+
+    async def test_innocent(autojump_clock):
+        await trio.sleep(60)
+
+    async def test_guilty(nursery):
+        async def child():
+            time.sleep(0.15)
+        nursery.start_soon(child)
+
+    async def test_fixture(slow):
+        pass
+
+    def test_run():
+        async def blocks():
+            time.sleep(0.15)
+        trio.run(blocks)
+"""
+
+
+def test_pytest_trio(sessions):
+    """pytest-trio, with fixtures, a nursery and a clock that jumps; and `trio.run` in a plain test."""
+    settings(sessions, "trio_mode = true")
+
+    session = sessions.gate(TRIO, plugins=("trio", "pytest_trio"))
+
+    assert session.verdicts() == {
+        "test_innocent": "clean",
+        "test_guilty": "blocked",
+        "test_fixture": "blocked",
+        "test_run": "blocked",
+    }
+    assert {one["backend"] for one in session.blocks()} == {"trio"}
+    assert session.blocks("test_guilty")[0]["function"] == "test_guilty.<locals>.child"
 
 
 # ── applications ────────────────────────────────────────────────────────────────────────────────────────────────────

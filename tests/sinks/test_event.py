@@ -48,6 +48,13 @@ def test_held_back():
     assert (fields["suppressed_count"], fields["suppressed_ms"]) == (3, 1234.6)
 
 
+def test_where_it_comes_from():
+    """What handed the code in from another thread, and the nurseries of a trio task, are told where there are any."""
+    fields = fields_of(stall(called_from="another thread", nurseries=("main", "serve")))
+
+    assert (fields["called_from"], fields["nurseries"]) == ("another thread", ["main", "serve"])
+
+
 def test_flat():
     """Every value is a plain one, or a list of text: any log format takes it."""
     fields = fields_of(stall(context=(("request_id", "abc"),)))

@@ -12,6 +12,7 @@ from benchmarks.accuracy.corpus import (  # noqa: F401  (imported for their regi
     native_data,
     native_text,
     network,
+    on_trio,
     operators,
     overload,
     python_code,

@@ -1,7 +1,8 @@
 """One process, one backend, one side: what a turn of the loop costs.
 
 A turn is a `call_soon` ping that does nothing but post itself again, so the loop goes round (and polls for I/O) once
-for each ping. That is the shortest turn there is, and so the one on which an observer weighs most.
+for each ping; on trio, a task that does nothing but yield. That is the shortest turn there is, and so the one on which an
+observer weighs most.
 """
 
 import argparse
@@ -9,14 +10,16 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
+BACKENDS = ("asyncio", "uvloop", "trio")
 SIDES = ("one thread", "without", "loopwatch", "asyncio debug", "aiodebug")
 """Every side but the first has a second thread, as servers have: see `park_a_thread`."""
+ON_TRIO = SIDES[:3]
+"""The other two are asyncio's."""
 
 
-def watch(side: str, loop: asyncio.AbstractEventLoop) -> None:
+def watch(side: str, loop: asyncio.AbstractEventLoop | None) -> None:
     """Switch on what the side is about; imports only what it needs."""
     if side == "loopwatch":
         import loopwatch
@@ -25,7 +28,7 @@ def watch(side: str, loop: asyncio.AbstractEventLoop) -> None:
         return
     if side != "one thread":
         park_a_thread()
-    if side == "asyncio debug":
+    if loop is not None and side == "asyncio debug":
         loop.set_debug(True)
     elif side == "aiodebug":
         from aiodebug import log_slow_callbacks
@@ -52,6 +55,9 @@ def new_loop(backend: str) -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+Batch = Callable[[int], Awaitable[tuple[float, float]]]
+
+
 async def batch(turns: int) -> tuple[float, float]:
     """Wall and thread CPU nanoseconds per turn, over that many turns."""
     loop = asyncio.get_running_loop()
@@ -72,33 +78,46 @@ async def batch(turns: int) -> tuple[float, float]:
     return (time.perf_counter_ns() - wall_ns) / turns, (time.thread_time_ns() - cpu_ns) / turns
 
 
-async def measure(turns: int, batches: int) -> dict[str, list[float]]:
+async def trio_batch(turns: int) -> tuple[float, float]:
+    """The same on trio."""
+    from trio.lowlevel import cancel_shielded_checkpoint
+
+    wall_ns, cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
+    for _ in range(turns):
+        await cancel_shielded_checkpoint()
+    return (time.perf_counter_ns() - wall_ns) / turns, (time.thread_time_ns() - cpu_ns) / turns
+
+
+async def measure(one: Batch, turns: int, batches: int) -> dict[str, list[float]]:
     """The first batch warms up (specialising interpreter, caches, the watchdog's start) and is dropped."""
-    await batch(turns)
-    figures = [await batch(turns) for _ in range(batches)]
+    await one(turns)
+    figures = [await one(turns) for _ in range(batches)]
     return {"wall_ns": [wall for wall, _ in figures], "cpu_ns": [cpu for _, cpu in figures]}
 
 
-def run(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, dict[str, list[float]]]
-) -> dict[str, list[float]]:
+def run(backend: str, side: str, turns: int, batches: int) -> dict[str, list[float]]:
+    if backend == "trio":
+        import trio
+
+        watch(side, None)
+        return trio.run(measure, trio_batch, turns, batches)
+    loop = new_loop(backend)
+    watch(side, loop)
     try:
-        return loop.run_until_complete(coroutine)
+        return loop.run_until_complete(measure(batch, turns, batches))
     finally:
         loop.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backend", choices=("asyncio", "uvloop"), required=True)
+    parser.add_argument("--backend", choices=BACKENDS, required=True)
     parser.add_argument("--side", choices=SIDES, required=True)
     parser.add_argument("--turns", type=int, required=True, help="turns in a batch")
     parser.add_argument("--batches", type=int, required=True)
     chosen = parser.parse_args()
 
-    loop = new_loop(chosen.backend)
-    watch(chosen.side, loop)
-    print(json.dumps(run(loop, measure(chosen.turns, chosen.batches))))
+    print(json.dumps(run(chosen.backend, chosen.side, chosen.turns, chosen.batches)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Found by Python at its start, through the PYTHONPATH that `loopwatch run` sets. Not imported by loopwatch itself.
 
-It hands on to the `sitecustomize` that it hides, and begins to watch once asyncio is imported: a child that never uses asyncio
+It hands on to the `sitecustomize` that it hides, and begins to watch once asyncio or trio is imported: a child that never uses them
 pays nothing. Trouble of its own is said in one line, and the program goes on.
 """
 
@@ -11,6 +11,7 @@ from importlib.util import module_from_spec
 from types import ModuleType
 from typing import Any
 
+LIBRARIES = ("asyncio", "trio")
 HERE = __file__.rpartition("/")[0] or __file__.rpartition("\\")[0]
 
 
@@ -31,11 +32,11 @@ class _Watching(Loader):
         _watch()
 
 
-class _OnAsyncio(MetaPathFinder):
-    """Finds asyncio once, in order to know when it has been imported."""
+class _OnFirst(MetaPathFinder):
+    """Finds the first of `LIBRARIES` once, in order to know when it has been imported."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name != "asyncio":
+        if name not in LIBRARIES:
             return None
         sys.meta_path.remove(self)
         spec = PathFinder.find_spec(name, path, target)
@@ -60,8 +61,8 @@ def _hand_on() -> None:
     spec.loader.exec_module(module)
 
 
-if "asyncio" in sys.modules:
+if any(name in sys.modules for name in LIBRARIES):
     _watch()
 else:
-    sys.meta_path.insert(0, _OnAsyncio())
+    sys.meta_path.insert(0, _OnFirst())
 _hand_on()
