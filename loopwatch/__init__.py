@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         RequestInfo,
         Share,
         Stall,
+        TraceInfo,
         Waiting,
     )
     from loopwatch.watch import Watch, disable, enable, watching
@@ -43,6 +44,7 @@ _HOMES = {
             "RequestInfo",
             "Share",
             "Stall",
+            "TraceInfo",
             "Waiting",
         ),
     ),
@@ -64,6 +66,7 @@ __all__ = [
     "SettingError",
     "Share",
     "Stall",
+    "TraceInfo",
     "Waiting",
     "Watch",
     "allow",

@@ -19,6 +19,8 @@ ENVIRONMENT_PREFIX = "LOOPWATCH_"
 LEAST_MS, MOST_MS = 0.1, 1e9
 NAMED_SINKS = {
     "logging": ("logging", "LoggingSink", ""),
+    "otel": ("otel", "OpenTelemetrySink", ""),
+    "sentry": ("sentry", "SentrySink", ""),
     "structlog": ("structlog", "StructlogSink", ""),
 }
 """Module of `loopwatch.sinks`, class, what must follow the name and a colon ("": nothing; "[X]": X, or nothing)."""

@@ -7,13 +7,16 @@ could run the program's code on the watchdog. No task is kept.
 import asyncio
 import sys
 from collections import Counter
+from contextvars import Context
+from dataclasses import dataclass
 from types import CoroutineType
 from typing import Any
 
 from loopwatch.probes.requests import request_of
-from loopwatch.records import RequestInfo, Waiting
+from loopwatch.probes.traces import current_trace
+from loopwatch.records import RequestInfo, TraceInfo, Waiting
 
-__all__ = ["CurrentTask", "current_task", "requests_in_flight"]
+__all__ = ["NO_TASK", "CurrentTask", "current_task", "requests_in_flight"]
 
 MAX_TASKS = 2_000
 """More tasks than this are not searched for requests: it would keep the GIL for milliseconds."""
@@ -22,18 +25,36 @@ PREFIX = "structlog_"
 """structlog binds each key in a context variable of its own (structlog/contextvars.py, STRUCTLOG_KEY_PREFIX)."""
 
 Plain = str | int | float | bool | None
-CurrentTask = tuple[int | None, str | None, tuple[tuple[str, Plain], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentTask:
+    """The task that runs on a loop. Nothing here holds the task, its context or a span."""
+
+    id: int | None = None
+    """None: no task runs, or that cannot be told."""
+    name: str | None = None
+    context: tuple[tuple[str, Plain], ...] = ()
+    """What structlog's contextvars hold for it (3.12+)."""
+    trace: TraceInfo | None = None
+    """The span that is current in it (3.12+)."""
+
+
+NO_TASK = CurrentTask()
 
 
 def current_task(loop: Any) -> CurrentTask:
-    """The running task's id, its name, and what structlog's contextvars hold for it (3.12+)."""
+    """The running task, and what its context says of it."""
     try:
         task = asyncio.current_task(loop)
         if task is None:
-            return None, None, ()
-        return id(task), _name(task), _bound(task)
+            return NO_TASK
+        if sys.version_info < (3, 12):  # where no one but the task itself can read its context
+            return CurrentTask(id(task), _name(task))
+        context = task.get_context()
+        return CurrentTask(id(task), _name(task), _bound(context), current_trace(context))
     except Exception:  # noqa: BLE001 - the loop may be of a kind that knows no tasks, or be closing
-        return None, None, ()
+        return NO_TASK
 
 
 def _name(task: Any) -> str | None:
@@ -44,13 +65,12 @@ def _name(task: Any) -> str | None:
     return named if not own or own.startswith("Task-") else f"{own} ({named})"
 
 
-def _bound(task: Any) -> tuple[tuple[str, Plain], ...]:
-    if sys.version_info < (3, 12) or "structlog" not in sys.modules:
+def _bound(context: Context) -> tuple[tuple[str, Plain], ...]:
+    if "structlog" not in sys.modules:
         return ()
-    items = task.get_context().items()
     return tuple(
         (variable.name.removeprefix(PREFIX), value)
-        for variable, value in items
+        for variable, value in context.items()
         if variable.name.startswith(PREFIX) and type(value) in (str, int, float, bool, type(None))
     )
 

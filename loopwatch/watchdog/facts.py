@@ -70,7 +70,6 @@ class Facts:
         """One sample, but for its stack, which is resolved later. Does I/O: the stack has been walked before."""
         call, status = watched.probe.syscall(), watched.probe.status()
         schedule = watched.probe.schedule()
-        task_id, task, context = look.task
         return Sample(
             at_ns=look.at_ns,
             late_ns=look.late_ns,
@@ -83,10 +82,11 @@ class Facts:
             state=status.state if status else None,
             major_faults=status.major_faults if status else None,
             progress=stack.progress,
-            task_id=task_id,
-            task=task,
+            task_id=look.task.id,
+            task=look.task.name,
             request=stack.request,
-            context=context,
+            context=look.task.context,
+            trace=look.task.trace or stack.trace,
             omitted=stack.omitted,
         )
 

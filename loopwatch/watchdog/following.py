@@ -69,7 +69,7 @@ class Follower:
     def _stalling(self, watched: Watched, pending: Pending, look: Look) -> None:
         if not pending.id:
             pending.id = next(self._ids)
-            waiting = requests_in_flight(watched.loop, look.task[0])
+            waiting = requests_in_flight(watched.loop, look.task.id)
             pending.waiting = replace(waiting, callbacks=watched.heartbeat.ready())
             watched.heartbeat.expect_end(pending.turn)
         lasted = look.at_ns - pending.since_ns

@@ -7,7 +7,7 @@ from typing import Any
 from loopwatch.heartbeats.base import Heartbeat
 from loopwatch.observations import Hold, Reading, Sample, Vitals
 from loopwatch.probes.stacks import Capture
-from loopwatch.probes.tasks import CurrentTask
+from loopwatch.probes.tasks import NO_TASK, CurrentTask
 from loopwatch.probes.threads import ThreadProbe
 from loopwatch.records import Waiting
 
@@ -57,7 +57,7 @@ class Look:
     due_ns: int
     reading: Reading
     stack: Capture | None = None
-    task: CurrentTask = (None, None, ())
+    task: CurrentTask = NO_TASK
     cpu_ns: int | None = None
     awaited: tuple[Hold, Capture] | None = None
     """The thread that the loop's thread waits for."""
