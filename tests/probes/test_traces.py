@@ -85,20 +85,25 @@ def test_no_span_is_kept():
     assert ref() is None
 
 
-def standing(scope):
+def server_span(scope):
+    """The server's span of a frame that has this scope, while it stands at its `yield`."""
+
     def app(scope, receive, send):
         yield
 
     generator = app(scope, None, None)
     next(generator)
-    return generator
+    found = server_span_of(generator.gi_frame)
+    generator.close()
+    return found
 
 
 def test_span_of_the_server():
     """FastAPI's own span is found in the scope."""
     with TRACER.start_as_current_span("GET /") as span:
-        found = server_span_of(standing({"fastapi.telemetry": SimpleNamespace(span=span)}).gi_frame)
+        found = server_span({"fastapi.telemetry": SimpleNamespace(span=span)})
 
+    assert found is not None
     assert found == trace_of(span)
 
 
@@ -107,4 +112,4 @@ def test_span_of_the_server():
 )
 def test_no_span_of_the_server(scope):
     """Without telemetry there is none."""
-    assert server_span_of(standing(scope).gi_frame) is None
+    assert server_span(scope) is None
