@@ -1,8 +1,8 @@
 """Which OpenTelemetry span a task is in, asked from the watchdog thread. Of a span only its ids are read; none is kept.
 
-OpenTelemetry's context is one context variable, and the current span is an item of it (API 1.27-1.45:
+OpenTelemetry's context is one context variable, and the current span is an item of it (API 1.38-1.45:
 opentelemetry/context/contextvars_context.py, opentelemetry/trace/propagation). A span's ids are an attribute of its own
-(SDK 1.27-1.45: opentelemetry/sdk/trace, `ReadableSpan._context`). What is built otherwise is not known here.
+(SDK 1.38-1.45: opentelemetry/sdk/trace, `ReadableSpan._context`). What is built otherwise is not known here.
 """
 
 import sys

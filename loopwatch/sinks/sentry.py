@@ -42,7 +42,7 @@ class SentrySink:
             self._say()
         elif not self._told_already(stall) and self._may_send():
             # The scope of the whole program: this thread's own is a copy of whatever request was under way when it started.
-            client.capture_event(event_of(stall, self._held_back), scope=sentry.get_global_scope())
+            client.capture_event(event_of(stall, self._held_back), scope=sentry.Scope.get_global_scope())
             self._held_back = 0
 
     def _say(self) -> None:
