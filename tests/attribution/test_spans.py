@@ -55,16 +55,16 @@ def test_span_of_a_request(telemetry, app, serve, client):
 
     (held,) = telemetry.spans("fastapi.endpoint" if CONTEXT_IS_READ else "GET /items/{item_id}")
     assert (stall.trace.trace_id, stall.trace.span_id) == ids(held), describe(stall)
-    (span,) = telemetry.spans()
+    (span,) = [one for one in telemetry.spans() if one.attributes["loopwatch.stall_id"] == stall.id]
     assert (span.parent.span_id, span.context.trace_id) == (held.context.span_id, held.context.trace_id)
     assert span.end_time - span.start_time >= 195_000_000
     assert span.start_time <= held.end_time
     assert span.attributes["code.function.name"].endswith("read_item")
     assert span.attributes["http.route"] == "/items/{item_id}"
-    assert [record.trace_id for record in telemetry.logs if record.event_name == "loopwatch.event_loop.blocked"] == [
-        held.context.trace_id
-    ]
-    assert [point.count for point in telemetry.points("loopwatch.eventloop.blocked.duration")] == [1]
+    (record,) = [one for one in telemetry.logs if one.attributes.get("loopwatch.stall_id") == stall.id]
+    assert (record.event_name, record.trace_id) == ("loopwatch.event_loop.blocked", held.context.trace_id)
+    counted = {point.attributes["loopwatch.cause"]: point for point in telemetry.points("loopwatch.eventloop.blocked.duration")}
+    assert counted[stall.cause.value].count == 1
 
 
 def test_the_programs_own_span(telemetry, app, serve, client):

@@ -78,11 +78,11 @@ class Receiver(http.server.ThreadingHTTPServer):
 
     @property
     def spans(self):
-        return [span for scope in self.scopes("resource_spans", "scope_spans") for span in scope.spans]
+        return blamed(span for scope in self.scopes("resource_spans", "scope_spans") for span in scope.spans)
 
     @property
     def logs(self):
-        return [record for scope in self.scopes("resource_logs", "scope_logs") for record in scope.log_records]
+        return blamed(record for scope in self.scopes("resource_logs", "scope_logs") for record in scope.log_records)
 
     @property
     def metrics(self):
@@ -136,6 +136,18 @@ def attributes(thing):
     return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in thing.attributes}
 
 
+def blamed(records):
+    """Those of `block`: any others a busy machine may add."""
+    return [one for one in records if attributes(one)["loopwatch.cause"] == "sleep"]
+
+
+def points(metric):
+    """The data points of a histogram, by cause, or of a counter, by state."""
+    kind = getattr(metric, metric.WhichOneof("data"))
+    words = "loopwatch.cause", "loopwatch.eventloop.state"
+    return {value: point for point in kind.data_points for key, value in attributes(point).items() if key in words}
+
+
 def test_otlp(ran, receiver):
     """Through OTLP over HTTP a stall arrives as a span, a log record in its trace, and metrics."""
     (pid,) = ran(
@@ -162,13 +174,12 @@ def test_otlp(ran, receiver):
     assert attributes(span)["process.pid"] == int(pid)
     assert attributes(span)["code.function.name"] == "__main__.block"
     assert {"loopwatch.eventloop.utilization", "loopwatch.eventloop.delay.max"} <= receiver.metrics.keys()
-    (point,) = receiver.metrics["loopwatch.eventloop.blocked.duration"].histogram.data_points
-    assert (point.count, attributes(point)["loopwatch.cause"]) == (1, "sleep")
+    assert points(receiver.metrics["loopwatch.eventloop.blocked.duration"])["sleep"].count == 1
 
 
 def test_after_a_fork(ran, receiver):
     """A child that was forked off a watched process tells of its own stalls, and its counters begin at 0."""
-    _, child = ran(
+    child, observed_s, _ = ran(
         """
         watch = loopwatch.enable(sinks=["otel"])
         asyncio.run(block())  # the parent's threads run, and its instruments are made
@@ -177,26 +188,22 @@ def test_after_a_fork(ran, receiver):
             providers = set_up()
             asyncio.run(block())
             tell(watch, providers)
+            print(os.getpid(), watch.stats().observed_s, flush=True)
             os._exit(0)
-        print(os.getpid(), pid)
         assert os.waitpid(pid, 0)[1] == 0
+        print(os.getpid())
         """,
         receiver.server_port,
     )
 
     assert [attributes(one)["process.pid"] for one in (*receiver.spans, *receiver.logs)] == [int(child), int(child)]
-    (point,) = receiver.metrics["loopwatch.eventloop.blocked.duration"].histogram.data_points
-    assert point.count == 1
-    times = {
-        attributes(one)["loopwatch.eventloop.state"]: one
-        for one in receiver.metrics["loopwatch.eventloop.time"].sum.data_points
-    }
-    assert 0.15 < times["active"].as_double < 0.35
+    assert points(receiver.metrics["loopwatch.eventloop.blocked.duration"])["sleep"].count == 1
+    assert_ran(receiver, float(observed_s))
 
 
 def test_providers_before_a_fork(ran, receiver):
     """The same where the providers were set before the fork, as servers do that load the application first."""
-    parent, child = ran(
+    child, observed_s, parent = ran(
         """
         providers = set_up()
         watch = loopwatch.enable(sinks=["otel"])
@@ -205,19 +212,23 @@ def test_providers_before_a_fork(ran, receiver):
         if (pid := os.fork()) == 0:
             asyncio.run(block())
             tell(watch, providers)
+            print(os.getpid(), watch.stats().observed_s, flush=True)
             os._exit(0)
-        print(os.getpid(), pid)
         assert os.waitpid(pid, 0)[1] == 0
+        print(os.getpid())
         """,
         receiver.server_port,
     )
 
     assert [attributes(one)["process.pid"] for one in receiver.spans] == [int(parent), int(child)]
-    times = {
-        attributes(one)["loopwatch.eventloop.state"]: one
-        for one in receiver.metrics["loopwatch.eventloop.time"].sum.data_points
-    }
-    assert 0.15 < times["active"].as_double < 0.35
+    assert_ran(receiver, float(observed_s))
+
+
+def assert_ran(receiver, observed_s):
+    """The latest counters are of so many seconds at most, and of the time in which the loop was blocked at least."""
+    times = points(receiver.metrics["loopwatch.eventloop.time"])
+    assert times["active"].as_double >= 0.19
+    assert times["active"].as_double + times["idle"].as_double <= observed_s + 0.001
 
 
 def test_without_an_sdk(ran):
@@ -227,7 +238,7 @@ def test_without_an_sdk(ran):
         with loopwatch.watching(sinks=["otel"]) as watch:
             asyncio.run(block())
             assert watch.flush(30)
-            assert len(watch.stalls) == 1
+            assert watch.stalls
         from opentelemetry import _logs, metrics, trace
         providers = trace.get_tracer_provider(), metrics.get_meter_provider(), _logs.get_logger_provider()
         assert all("Proxy" in type(one).__name__ for one in providers), providers
