@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Severity,
         Share,
         Stall,
+        TraceInfo,
         Waiting,
     )
     from loopwatch.trio_instrument import TrioInstrument
@@ -48,6 +49,7 @@ _HOMES = {
             "Severity",
             "Share",
             "Stall",
+            "TraceInfo",
             "Waiting",
         ),
     ),
@@ -71,6 +73,7 @@ __all__ = [
     "Severity",
     "Share",
     "Stall",
+    "TraceInfo",
     "TrioInstrument",
     "Waiting",
     "Watch",

@@ -6,7 +6,7 @@ Times are integer nanoseconds of the monotonic clock. Nothing here holds a frame
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from loopwatch.records import Cause, Frame, LoopInfo, RequestInfo, Waiting
+from loopwatch.records import Cause, Frame, LoopInfo, RequestInfo, TraceInfo, Waiting
 
 __all__ = [
     "Allowance",
@@ -92,6 +92,8 @@ class Sample:
     request: RequestInfo | None = None
     context: tuple[tuple[str, str | int | float | bool | None], ...] = ()
     """structlog's contextvars of the task (Python 3.12+), plain values only."""
+    trace: TraceInfo | None = None
+    """The current span of the task."""
     omitted: int = 0
     """Frames left out of the middle of a deep stack."""
     inside: bool = False

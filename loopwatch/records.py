@@ -21,6 +21,7 @@ __all__ = [
     "Share",
     "Spot",
     "Stall",
+    "TraceInfo",
     "Waiting",
     "severity_of",
 ]
@@ -120,6 +121,18 @@ class RequestInfo:
     def label(self) -> str:
         """For people: "GET /items/{item_id}"; empty where nothing is known."""
         return " ".join(part for part in (self.method, self.route or self.endpoint) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceInfo:
+    """The OpenTelemetry span within which the loop was held, in the words of W3C's Trace Context."""
+
+    trace_id: str
+    """32 hexadecimal digits."""
+    span_id: str
+    """16 hexadecimal digits."""
+    flags: int
+    """1: the trace is sampled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +287,8 @@ class Stall:
     fingerprint: str
     context: tuple[tuple[str, str | int | float | bool | None], ...] = ()
     """structlog's contextvars of the blocked task (asyncio: Python 3.12+)."""
+    trace: TraceInfo | None = None
+    """Its current span. None: there was none, or it is not known, as on Python 3.11 (but for the server's span of FastAPI)."""
     allowed: str | None = None
     """The reason, where `loopwatch.allow` covers this stall; such a stall is counted and not reported."""
     holder: Holder | None = None

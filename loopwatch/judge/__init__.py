@@ -1,5 +1,6 @@
 """From the raw facts of one stall to what people read. Pure: records in, records out."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from loopwatch.judge.advice import advise
@@ -11,7 +12,7 @@ from loopwatch.judge.fingerprint import fingerprint_of
 from loopwatch.judge.origin import headline_of, heaviest_stack, holder_origin, parts_at, shares_of
 from loopwatch.judge.weights import awaited, kept_by, weigh
 from loopwatch.observations import Observation, Sample
-from loopwatch.records import Cause, Holder, Origin, RequestInfo, Stall
+from loopwatch.records import Cause, Holder, Origin, RequestInfo, Stall, TraceInfo
 
 __all__ = ["RULES", "Rule", "judge"]
 
@@ -61,6 +62,7 @@ def judge(
         advice=advise(verdict.cause, origin, protocol_of(observation), observation.loop.backend),
         fingerprint=fingerprint_of(verdict.cause, origin, shares),
         context=blamed[-1].context if blamed else (),
+        trace=_trace(blamed),
         allowed=excuse(observation, threshold_ms),
         holder=_holder(verdict.cause, observation),
         nurseries=next((sample.nurseries for sample in blamed if sample.nurseries and sample.task == task), ()),
@@ -101,3 +103,10 @@ def _request(samples: Sequence[Sample]) -> RequestInfo | None:
 def _task(samples: Sequence[Sample]) -> str | None:
     names = [sample.task for sample in samples if sample.task is not None]
     return max(names, key=names.count, default=None)
+
+
+def _trace(samples: Sequence[Sample]) -> TraceInfo | None:
+    """The span of most samples; None where none has more than half: of many requests that took part, none was the one held."""
+    for trace, count in Counter(sample.trace for sample in samples).most_common(1):
+        return trace if 2 * count > len(samples) else None
+    return None

@@ -13,10 +13,11 @@ import sys
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
-from loopwatch.probes.variables import variable
-from loopwatch.records import RequestInfo
+from loopwatch.probes.traces import trace_of
+from loopwatch.probes.variables import attribute, variable
+from loopwatch.records import RequestInfo, TraceInfo
 
-__all__ = ["request_of"]
+__all__ = ["request_of", "server_span_of"]
 
 MAX_CODES = 8192
 _roles: dict[int, tuple[CodeType, str | None]] = {}
@@ -33,6 +34,18 @@ def request_of(frame: FrameType, code: CodeType) -> RequestInfo | None:
     try:
         return _describe(variable(frame, role[1]), code)
     except Exception:  # noqa: BLE001 - a foreign object of unexpected shape: then the request is simply not known
+        return None
+
+
+def server_span_of(frame: FrameType) -> TraceInfo | None:
+    """The server's span of the request that `frame` works for, where FastAPI itself makes one (0.142-0.165). Never raises.
+
+    For Python 3.11, on which the task's own context cannot be read (fastapi/telemetry/_asgi.py, `NativeTelemetry`).
+    """
+    try:
+        scope = variable(frame, "scope")
+        return trace_of(attribute(scope.get("fastapi.telemetry"), "span")) if type(scope) is dict else None
+    except Exception:  # noqa: BLE001 - as above
         return None
 
 
@@ -87,12 +100,12 @@ def _fastapi_path(scope: dict[Any, Any]) -> str | None:
     """The whole template of a route in an included router: newer FastAPI keeps its prefixes here, not in the route."""
     own = scope.get("fastapi")
     context = own.get("effective_route_context") if type(own) is dict else None
-    return _plain(_plain_any(context, "starlette_route"), "path") or _plain(context, "path_format")
+    return _plain(attribute(context, "starlette_route"), "path") or _plain(context, "path_format")
 
 
 def _path_of(route: Any) -> str | None:
     """The template of a route; a mount is not one: its template is part of the prefix."""
-    return None if _routes_of(route) is not None or _plain_any(route, "endpoint") is None else _plain(route, "path")
+    return None if _routes_of(route) is not None or attribute(route, "endpoint") is None else _plain(route, "path")
 
 
 def _path_of_endpoint(routes: Any, endpoint: Any) -> str | None:
@@ -100,7 +113,7 @@ def _path_of_endpoint(routes: Any, endpoint: Any) -> str | None:
     if endpoint is None or type(routes) is not list:
         return None
     return next(
-        (_plain(route, "path") for route in routes[:MAX_ROUTES] if _plain_any(route, "endpoint") is endpoint), None
+        (_plain(route, "path") for route in routes[:MAX_ROUTES] if attribute(route, "endpoint") is endpoint), None
     )
 
 
@@ -134,17 +147,17 @@ _PARAMETER = re.compile(r"{(\w+):\w+}")
 
 def _fits(route: Any, path: str) -> bool:
     """Whether `route` is a mount that takes `path`."""
-    pattern = _plain_any(route, "path_regex")
-    return _plain_any(route, "endpoint") is None and isinstance(pattern, re.Pattern) and bool(pattern.match(path + "/"))
+    pattern = attribute(route, "path_regex")
+    return attribute(route, "endpoint") is None and isinstance(pattern, re.Pattern) and bool(pattern.match(path + "/"))
 
 
 def _routes_of(thing: Any) -> Any:
     """The list of routes of a router, an application or a mount; None: it has none."""
     for _ in range(MAX_WRAPPED):
-        routes = _plain_any(thing, "routes")
+        routes = attribute(thing, "routes")
         if type(routes) is list:
             return routes
-        inner = _plain_any(thing, "router") or _plain_any(thing, "_base_app") or _plain_any(thing, "app")
+        inner = attribute(thing, "router") or attribute(thing, "_base_app") or attribute(thing, "app")
         if inner is None:
             return None
         thing = inner
@@ -156,7 +169,7 @@ MAX_WRAPPED = 20
 
 
 def _from_aiohttp(request: Any) -> RequestInfo | None:
-    match = _plain_any(request, "_match_info")
+    match = attribute(request, "_match_info")
     route = getattr(match, "_route", None)
     handler = getattr(route, "_handler", None)
     canonical = getattr(getattr(route, "_resource", None), "canonical", None)
@@ -165,16 +178,8 @@ def _from_aiohttp(request: Any) -> RequestInfo | None:
 
 
 def _plain(value: Any, name: str) -> str | None:
-    found = _plain_any(value, name)
+    found = attribute(value, name)
     return found if type(found) is str else None
-
-
-def _plain_any(value: Any, name: str) -> Any:
-    """An attribute straight from the instance: a property would run the program's code on the watchdog."""
-    try:
-        return object.__getattribute__(value, "__dict__").get(name)
-    except AttributeError:
-        return None
 
 
 def _name_of(endpoint: Any) -> str | None:

@@ -7,12 +7,13 @@ the next, since giving up the GIL lets the loop run on and yields a torn stack t
 """
 
 import asyncio
+import sys
 from dataclasses import dataclass
 from types import CodeType, FrameType
 
-from loopwatch.probes.requests import request_of
+from loopwatch.probes.requests import request_of, server_span_of
 from loopwatch.probes.variables import variable
-from loopwatch.records import RequestInfo
+from loopwatch.records import RequestInfo, TraceInfo
 
 __all__ = ["Capture", "capture"]
 
@@ -37,6 +38,8 @@ class Capture:
     """(n, m): the n-th of m callbacks of asyncio's present turn; None elsewhere."""
     polling: bool = False
     """Whether it stands in the loop's own poll, through our hook: what the turn's time went into lies elsewhere."""
+    trace: TraceInfo | None = None
+    """The server's span of that request, where only the stack knows it: on Python 3.11."""
 
 
 _RUN_ONCE = asyncio.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]
@@ -52,6 +55,7 @@ def capture(frame: FrameType | None, boundary: frozenset[int], max_frames: int) 
     """
     points: list[Point] = []
     request: RequestInfo | None = None
+    trace: TraceInfo | None = None
     progress: tuple[int, int] | None = None
     polling = False
     name = dict.get  # module globals may be a dict with methods of its own
@@ -65,9 +69,11 @@ def capture(frame: FrameType | None, boundary: frozenset[int], max_frames: int) 
         polling = polling or module == POLL
         if request is None:
             request = request_of(frame, code)
+            if request is not None and sys.version_info < (3, 12):
+                trace = server_span_of(frame)
         frame = frame.f_back
     kept, omitted = _bounded(points, max_frames)
-    return Capture(kept, omitted, request, progress, polling)
+    return Capture(kept, omitted, request, progress, polling, trace)
 
 
 def _progress(run_once: FrameType) -> tuple[int, int] | None:

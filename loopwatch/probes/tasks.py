@@ -13,8 +13,9 @@ from types import CoroutineType
 from typing import Any
 
 from loopwatch.probes.requests import request_of
+from loopwatch.probes.traces import current_trace
 from loopwatch.probes.trio import TrioRun, name_of, nurseries_of
-from loopwatch.records import RequestInfo, Waiting
+from loopwatch.records import RequestInfo, TraceInfo, Waiting
 
 __all__ = ["NO_TASK", "CurrentTask", "current_task", "request_of_task", "requests_in_flight"]
 
@@ -29,7 +30,7 @@ Plain = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class CurrentTask:
-    """The task that runs on a loop. Nothing here holds the task or its context."""
+    """The task that runs on a loop. Nothing here holds the task, its context or a span."""
 
     id: int | None = None
     """None: no task runs, or that cannot be told."""
@@ -38,6 +39,8 @@ class CurrentTask:
     """What structlog's contextvars hold for it (asyncio: 3.12+)."""
     nurseries: tuple[str, ...] = ()
     """trio: the tasks in whose nurseries it lives, outermost first."""
+    trace: TraceInfo | None = None
+    """The span that is current in it (asyncio: 3.12+)."""
 
 
 NO_TASK = CurrentTask()
@@ -63,11 +66,15 @@ def _asyncio_task(task: Any) -> CurrentTask:
         return NO_TASK
     if sys.version_info < (3, 12):  # where no one but the task itself can read its context
         return CurrentTask(id(task), _name(task))
-    return CurrentTask(id(task), _name(task), _bound(task.get_context()))
+    context = task.get_context()
+    return CurrentTask(id(task), _name(task), _bound(context), trace=current_trace(context))
 
 
 def _trio_task(task: Any) -> CurrentTask:
-    return NO_TASK if task is None else CurrentTask(id(task), name_of(task), _bound(task.context), nurseries_of(task))
+    if task is None:
+        return NO_TASK
+    context = task.context
+    return CurrentTask(id(task), name_of(task), _bound(context), nurseries_of(task), current_trace(context))
 
 
 def _name(task: Any) -> str | None:

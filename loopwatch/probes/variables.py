@@ -1,4 +1,4 @@
-"""One local variable of another thread's frame.
+"""One local variable of another thread's frame, and one attribute of an object.
 
 CPython 3.12+ has `PyFrame_GetVarString` (Objects/frameobject.c) for it; it keeps the GIL and copies nothing else. On 3.11 there
 is only `f_locals`, which copies all locals into a dict that lives as long as the frame: use it on few frames, with few locals.
@@ -9,7 +9,16 @@ import sys
 from types import FrameType
 from typing import Any
 
-__all__ = ["variable"]
+__all__ = ["attribute", "variable"]
+
+
+def attribute(value: Any, name: str) -> Any:
+    """An attribute straight from the instance, None if it has none: a property would run the program's code on the watchdog."""
+    try:
+        return object.__getattribute__(value, "__dict__").get(name)
+    except AttributeError:
+        return None
+
 
 if sys.version_info >= (3, 12):
     _get = ctypes.pythonapi.PyFrame_GetVarString

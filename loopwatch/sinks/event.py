@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from loopwatch.records import Cause, Stall
+from loopwatch.records import Cause, Frame, Stall
 
-__all__ = ["event_name", "fields_of", "one_line", "plain"]
+__all__ = ["event_name", "facts_of", "fields_of", "one_line", "plain", "sentence", "to_blame"]
 
 MAX_VALUE = 500
 """Characters of one value: a log line must stay a line."""
@@ -16,10 +16,15 @@ def event_name(stall: Stall) -> str:
 
 
 def fields_of(stall: Stall) -> dict[str, Any]:
-    """The event's keys and values, without its name."""
+    """The event's keys and values, without its name: also what the program has bound to the task."""
+    bound = {key: plain(value) for key, value in stall.context if key.isidentifier() and key not in RESERVED}
+    return {**bound, **facts_of(stall)}
+
+
+def facts_of(stall: Stall) -> dict[str, Any]:
+    """Those keys and values that are ours."""
     origin, request = stall.origin, stall.request
     fields: dict[str, Any] = {
-        **{key: value for key, value in stall.context if key.isidentifier() and key not in RESERVED},
         "stall_id": stall.id,
         "duration_ms": round(stall.duration_ms, 1),
         "own_ms": round(stall.own_ms, 1),
@@ -47,9 +52,7 @@ def fields_of(stall: Stall) -> dict[str, Any]:
         "pid": stall.loop.pid,
     }
     if not stall.ongoing and not stall.stack_omitted:
-        # Of the thread that is to blame: where another one kept the GIL, the loop's own stack tells nothing.
-        stack = stall.holder.stack if stall.holder is not None and stall.cause is Cause.GIL else stall.stack
-        fields["stack"] = [f"{frame.file}:{frame.line} {frame.function}" for frame in stack]
+        fields["stack"] = [f"{frame.file}:{frame.line} {frame.function}" for frame in to_blame(stall)]
     if stall.holder is not None:
         fields["holder"] = stall.holder.thread
     if stall.called_from is not None:
@@ -60,6 +63,18 @@ def fields_of(stall: Stall) -> dict[str, Any]:
         fields["suppressed_count"] = stall.suppressed_count
         fields["suppressed_ms"] = round(stall.suppressed_ms, 1)
     return {key: plain(value) for key, value in fields.items()}
+
+
+def sentence(stall: Stall) -> str:
+    """For people who see nothing else of it."""
+    blocked = "has been blocked" if stall.ongoing else "was blocked"
+    where = f" at {stall.origin.file}:{stall.origin.line}" if stall.origin else ""
+    return f"the event loop {blocked} for {stall.duration_ms:.0f} ms{plain(where)} ({stall.cause.value})"
+
+
+def to_blame(stall: Stall) -> tuple[Frame, ...]:
+    """The stack of the thread that is to blame: where another one kept the GIL, the loop's own tells nothing."""
+    return stall.holder.stack if stall.holder is not None and stall.cause is Cause.GIL else stall.stack
 
 
 RESERVED = frozenset(

@@ -87,6 +87,7 @@ class Facts:
             nurseries=look.task.nurseries,
             request=stack.request,
             context=look.task.context,
+            trace=look.task.trace or stack.trace,
             omitted=stack.omitted,
         )
 

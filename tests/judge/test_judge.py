@@ -4,7 +4,7 @@ import pytest
 from facts import call, collection, frame, library, observation, sample, samples, vitals
 
 from loopwatch.judge import judge
-from loopwatch.records import Cause, RequestInfo, Waiting
+from loopwatch.records import Cause, RequestInfo, TraceInfo, Waiting
 
 SLEEPING = samples(frame(point="call", call="time.sleep"), cpu=0.0, syscall=call("clock_nanosleep"), task="handler")
 
@@ -80,3 +80,18 @@ def test_context_of_the_latest_sample():
     seen = (sample(100), sample(300, context=(("request_id", "abc"),)))
 
     assert judge(observation(*seen), threshold_ms=100).context == (("request_id", "abc"),)
+
+
+@pytest.mark.parametrize(
+    ("spans", "held"),
+    [("aab", "a"), ("aa", "a"), ("ab", None), ("abc", None), ("a--", None), ("---", None), ("", None)],
+    ids=str,
+)
+def test_span_of_most_samples(spans, held):
+    """The span is that of more than half of the samples: of many requests that shared a turn, none was the one held."""
+    traces = [None if name == "-" else TraceInfo(name * 32, name * 16, 1) for name in spans]
+    seen = [sample(50 * n, trace=trace) for n, trace in enumerate(traces, 1)]
+
+    stall = judge(observation(*seen), threshold_ms=100)
+
+    assert stall.trace == (held and TraceInfo(held * 32, held * 16, 1))

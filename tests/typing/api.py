@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import assert_type
 
 import loopwatch
-from loopwatch import Cause, Incident, LoopStats, Origin, Severity, Stall, Watch
+from loopwatch import Cause, Incident, LoopStats, Origin, Severity, Stall, TraceInfo, Watch
 
 # ── doors ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -83,6 +83,7 @@ def stall(stall: Stall) -> None:
     assert_type(stall.severity, Severity)
     assert_type(stall.origin, Origin | None)
     assert_type(stall.waiting.requests, int | None)
+    assert_type(stall.trace, TraceInfo | None)
     if stall.request is not None:
         assert_type(stall.request.route, str | None)
     stall.duration_ms = 0.0  # type: ignore[misc]
