@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loopwatch.loops import LoopRun, Totals
 from loopwatch.records import Cause, LoopInfo, LoopStats, Stall
@@ -42,6 +42,8 @@ class _Measured:
     ran_ns: int
     utilization: float | None
     lags_ns: Sequence[int]
+    looks: int
+    stalled_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +56,37 @@ class Spent:
     cost_cpu_ns: int | None = None
 
 
-def stats_of(runs: Iterable[LoopRun], tallies: dict[Key, Tally], spent: Spent, before: Spent) -> LoopStats:
-    """The sum over all loops, with each loop in `.loops`; what is in `before` is left out."""
+def stats_of(
+    runs: Iterable[LoopRun], tallies: dict[Key, Tally], spent: Spent, before: Spent, threshold_ns: int
+) -> LoopStats:
+    """The sum over all loops, with each loop in `.loops`; what is in `before` is left out.
+
+    Args:
+        threshold_ns: A turn under way is a stall from here on.
+    """
     measured = {
-        key: (run.info, _measure(spent.loops[key], before.loops.get(key, Totals()), tallies.get(key, Tally())))
+        key: (
+            run.info,
+            _measure(spent.loops[key], before.loops.get(key, Totals()), tallies.get(key, Tally()), threshold_ns),
+        )
         for run in runs
         if (key := key_of(run)) in spent.loops
     }
     cost = None if spent.cost_cpu_ns is None else max(0, spent.cost_cpu_ns - (before.cost_cpu_ns or 0)) / 1e6
     loops = tuple(
-        _stats(info, one, [tallies.get(key, Tally())], samples=0, dropped=0, cost_ms=None)
+        replace(
+            _stats(info, one, [tallies.get(key, Tally())], samples=0, dropped=0, cost_ms=None),
+            lags_ms=tuple(lag / 1e6 for lag in one.lags_ns),
+        )
         for key, (info, one) in measured.items()
     )
     every = [one for _, one in measured.values()]
     total = _Measured(
-        sum(one.ran_ns for one in every), _mean_utilization(every), [lag for one in every for lag in one.lags_ns]
+        sum(one.ran_ns for one in every),
+        _mean_utilization(every),
+        [lag for one in every for lag in one.lags_ns],
+        sum(one.looks for one in every),
+        max((one.stalled_ns for one in every), default=0),
     )
     samples, dropped = max(0, spent.samples - before.samples), max(0, spent.dropped - before.dropped)
     return _stats(None, total, list(tallies.values()), samples, dropped, cost, loops)
@@ -79,7 +97,7 @@ def key_of(run: LoopRun) -> Key:
     return run.info.backend, run.info.thread_id
 
 
-def _measure(now: Totals, before: Totals, tally: Tally) -> _Measured:
+def _measure(now: Totals, before: Totals, tally: Tally, threshold_ns: int) -> _Measured:
     ran = now.ran_ns - before.ran_ns
     busy = None if now.busy_ns is None else now.busy_ns - (before.busy_ns or 0)
     if busy is None and now.cpu_ns is not None:
@@ -87,7 +105,8 @@ def _measure(now: Totals, before: Totals, tally: Tally) -> _Measured:
         busy = now.cpu_ns - (before.cpu_ns or 0) + int(tally.waited_ms * 1e6)
     looks = now.looks - before.looks
     lags = now.lags_ns[-looks:] if looks > 0 else ()
-    return _Measured(ran, None if busy is None or ran <= 0 else min(1.0, busy / ran), lags)
+    stalled = now.stalled_ns if now.stalled_ns >= threshold_ns else 0
+    return _Measured(ran, None if busy is None or ran <= 0 else min(1.0, busy / ran), lags, max(0, looks), stalled)
 
 
 def _mean_utilization(every: Sequence[_Measured]) -> float | None:
@@ -123,6 +142,8 @@ def _stats(
         dropped=dropped,
         samples=samples,
         cost_cpu_ms=cost_ms,
+        stalled_ms=measured.stalled_ns / 1e6,
+        looks=measured.looks,
         loops=loops,
     )
 
