@@ -18,7 +18,9 @@ __all__ = ["Settings", "resolve"]
 ENVIRONMENT_PREFIX = "LOOPWATCH_"
 LEAST_MS, MOST_MS = 0.1, 1e9
 NAMED_SINKS = {
+    "livez": ("livez", "LivezSink", "PORT"),
     "logging": ("logging", "LoggingSink", ""),
+    "prometheus": ("prometheus", "PrometheusSink", "[[HOST:]PORT]"),
     "structlog": ("structlog", "StructlogSink", ""),
 }
 """Module of `loopwatch.sinks`, class, what must follow the name and a colon ("": nothing; "[X]": X, or nothing)."""
@@ -42,6 +44,8 @@ class Settings:
     """File to record to; None: no recording."""
     sentinel: bool = False
     """Whether to start the sentinel: a process that sees the line that keeps the GIL (Linux; needs py-spy)."""
+    stuck_ms: float = 30_000.0
+    """`/livez` says that a process is not alive once a loop of it has been stuck for this long."""
     max_frames: int = 64
     """Frames kept of one sample; the middle of a deeper stack is left out."""
     max_samples: int = 200
@@ -243,7 +247,13 @@ def sink_name(text: str) -> tuple[str, str]:
 
 
 def _patterns() -> list[str]:
-    return [name + (f":{wanted}" if wanted else "") for name, (_, _, wanted) in sorted(NAMED_SINKS.items())]
+    return [name + _pattern(wanted) for name, (_, _, wanted) in sorted(NAMED_SINKS.items())]
+
+
+def _pattern(wanted: str) -> str:
+    if wanted.startswith("["):
+        return f"[:{wanted[1:-1]}]"
+    return f":{wanted}" if wanted else ""
 
 
 def shown(name: str, value: Any) -> str:
@@ -281,6 +291,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "rules": _rules,
     "session": _not_yet(_path),
     "sentinel": _sentinel,
+    "stuck_ms": _positive_ms,
     "max_frames": _whole(4),
     "max_samples": _whole(2),
     "keep": _whole(1),
