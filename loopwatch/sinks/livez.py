@@ -7,6 +7,7 @@ orchestrator then kills what has most to do, and hands its load to the rest. Her
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any
@@ -15,7 +16,7 @@ from loopwatch.records import LoopStats, Stall
 from loopwatch.serving import Reply, Server, address_of, token_for
 from loopwatch.sinks import Source
 
-__all__ = ["Liveness", "LivezSink", "liveness_of", "livez"]
+__all__ = ["Liveness", "LivezSink", "liveness_of", "livez", "pools_of"]
 
 BUSY_LOOKS = 60
 """As many looks at a loop as some four seconds bring, by default."""
@@ -37,13 +38,14 @@ class Liveness:
         return self.status != "stuck"
 
 
-def liveness_of(stats: LoopStats, stuck_ms: float, elsewhere_ms: float = 0.0) -> Liveness:
+def liveness_of(stats: LoopStats, stuck_ms: float, pools: Iterable[Any] = (), elsewhere_ms: float = 0.0) -> Liveness:
     """Judge by the totals of a watch. Pure.
 
     A busy loop, and one whose threads are all taken, is the load balancer's business: a restart makes it worse.
 
     Args:
         stuck_ms: A loop that has not turned for this long is stuck.
+        pools: In which work may wait, as they are now.
         elsewhere_ms: The longest stall under way in another worker; 0: none is known of.
     """
     stuck = max(stats.loops, key=lambda one: one.stalled_ms, default=stats)
@@ -51,7 +53,7 @@ def liveness_of(stats: LoopStats, stuck_ms: float, elsewhere_ms: float = 0.0) ->
         return Liveness("stuck", f"{_named(stuck)} has not turned for {_seconds(stuck.stalled_ms, stuck_ms)}")
     if elsewhere_ms >= stuck_ms:
         return Liveness("stuck", f"a loop of another worker has not turned for {_seconds(elsewhere_ms, stuck_ms)}")
-    waiting = [pool for pool in pools_of(stats) if pool.saturated]
+    waiting = [pool for pool in pools if pool.saturated]
     if waiting:
         words = "; ".join(f"{one.waiting} wait for one of {one.total} in {one.kind} {one.name}" for one in waiting)
         return Liveness("waiting_for_threads", f"loops turn, but work waits for threads or connections: {words}")
@@ -65,20 +67,16 @@ def liveness_of(stats: LoopStats, stuck_ms: float, elsewhere_ms: float = 0.0) ->
     return Liveness("ok", "every loop turns")
 
 
-def pools_of(stats: LoopStats) -> tuple[Any, ...]:
-    """Pools in which work may wait."""
-    return getattr(stats, "pools", ())
-
-
 def busy_share(stats: LoopStats) -> float:
     """At what share (0 to 1) of the latest looks the loop was in a turn."""
     latest = stats.lags_ms[-BUSY_LOOKS:]
     return sum(lag > 0 for lag in latest) / len(latest) if latest else 0.0
 
 
-def livez(stats: LoopStats, stuck_ms: float, elsewhere_ms: float = 0.0) -> Reply:
+def livez(source: Source, elsewhere_ms: float = 0.0) -> Reply:
     """The page: 200 for a process that is alive, else 503, and why."""
-    found = liveness_of(stats, stuck_ms, elsewhere_ms)
+    stats, stuck_ms = source.stats(), source.settings.stuck_ms
+    found = liveness_of(stats, stuck_ms, pools_of(source), elsewhere_ms)
     body = {
         "status": found.status,
         "reason": found.reason,
@@ -95,6 +93,11 @@ def livez(stats: LoopStats, stuck_ms: float, elsewhere_ms: float = 0.0) -> Reply
         ],
     }
     return Reply(json.dumps(body).encode() + b"\n", "application/json", 200 if found.alive else 503)
+
+
+def pools_of(source: Source) -> Iterable[Any]:
+    """Its pools of threads and connections."""
+    return getattr(source, "pools", ())
 
 
 def _named(stats: LoopStats) -> str:
@@ -123,7 +126,7 @@ class LivezSink:
 
     def begin(self, source: Source) -> None:
         def page(headers: Message) -> Reply:
-            return livez(source.stats(), source.settings.stuck_ms)
+            return livez(source)
 
         self._server = Server(self._address, {"/livez": page}, self._token)
         self._server.start()

@@ -170,3 +170,39 @@ def answers(port):
         return ask(port, "/metrics").status == 200
     except OSError:
         return False
+
+
+def test_fork(tmp_path):
+    """A child of fork exports for itself, by its own numbers, and serves where its parent did once that has ended."""
+    program = """
+        import asyncio, os, sys, time
+        import loopwatch
+
+        loopwatch.enable(threshold_ms=100, sinks=[f"prometheus:{sys.argv[1]}"])
+
+        async def block(seconds):
+            await asyncio.sleep(0.05)
+            time.sleep(seconds)
+
+        async def stay():
+            await block(0.3)
+            print("child", os.getpid(), flush=True)
+            await asyncio.sleep(600)
+
+        asyncio.run(block(1))
+        if os.fork() == 0:
+            asyncio.run(stay())
+        sys.stdin.readline()
+    """
+    port = free_port()
+    with running(program, tmp_path, str(port)) as process:
+        until(lambda: "child" in process.stdout, 60, "child")
+        parent = json.loads(ask(port, "/livez").body)["pid"]
+        process.tell("end")
+        process.finish()
+        until(lambda: answers(port), 30, "takeover")
+
+        found, child = samples(port), json.loads(ask(port, "/livez").body)["pid"]
+
+        assert (parent, child) == (process.pid, int(process.stdout.split()[-1]))
+        assert found["loopwatch_event_loop_blocked_seconds_sum", ("cause", "sleep"), ("loop", "MainThread")] < 1

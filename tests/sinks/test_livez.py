@@ -30,9 +30,9 @@ def totals(*loops):
     return replace(NOTHING, stalled_ms=max((one.stalled_ms for one in loops), default=0.0), loops=loops)
 
 
-def with_pools(stats, *pools):
-    """The same, of a process with these pools."""
-    return SimpleNamespace(loops=stats.loops, stalled_ms=stats.stalled_ms, pools=pools)
+def watch(*loops, **settings):
+    """A watch that knows these loops."""
+    return SimpleNamespace(stats=lambda: totals(*loops), settings=Settings(**settings), incidents=(), pools=())
 
 
 def pool(waiting):
@@ -90,20 +90,18 @@ def test_stuck_elsewhere():
 
 def test_pool_exhausted():
     """Work that waits for a thread is told apart from a loop that is stuck, and from one that is busy."""
-    stats = with_pools(totals(loop(lags_ms=[3.0] * 60)), pool(waiting=7))
-
-    found = liveness_of(stats, 30_000)
+    found = liveness_of(totals(loop(lags_ms=[3.0] * 60)), 30_000, [pool(waiting=7)])
 
     assert (found.status, found.alive) == ("waiting_for_threads", True)
     assert found.reason.endswith("7 wait for one of 40 in anyio default limiter")
-    assert liveness_of(with_pools(totals(loop(31_000)), pool(7)), 30_000).status == "stuck"
-    assert liveness_of(with_pools(totals(loop()), pool(0)), 30_000).status == "ok"
+    assert liveness_of(totals(loop(31_000)), 30_000, [pool(7)]).status == "stuck"
+    assert liveness_of(totals(loop()), 30_000, [pool(0)]).status == "ok"
 
 
 @pytest.mark.parametrize(("stalled_ms", "status"), [(0, 200), (29_000, 200), (30_000, 503), (90_000, 503)])
 def test_reply(stalled_ms, status):
     """The status is for the orchestrator, the body for people: which loop, for how long, by which limit."""
-    reply = livez(totals(loop(stalled_ms)), 30_000)
+    reply = livez(watch(loop(stalled_ms)))
 
     body = json.loads(reply.body)
     assert (reply.status, reply.content_type) == (status, "application/json")
@@ -118,9 +116,7 @@ def test_served():
     """It answers for as long as the watch lasts, by the watch's own totals and limit; nothing but `/livez` is there."""
     port = free_port()
     sink = sink_called(f"livez:{port}")
-    source = SimpleNamespace(stats=lambda: totals(loop(6_000)), settings=Settings(stuck_ms=5_000), incidents=())
-
-    sink.begin(source)
+    sink.begin(watch(loop(6_000), stuck_ms=5_000))
     sink(stall())
     answer, other = ask(port, "/livez"), ask(port, "/metrics")
     sink.end()

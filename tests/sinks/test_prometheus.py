@@ -34,7 +34,7 @@ class Source:
 
     def __init__(self, *loops, **totals):
         self.settings = Settings()
-        self.incidents = ()
+        self.incidents, self.pools = (), ()
         self.say(*loops, **totals)
 
     def say(self, *loops, **totals):
@@ -182,20 +182,16 @@ def test_pools(sink, source):
     """Pools are told by kind, name and state, those of several loops together; a pool that has gone is empty."""
     pool = SimpleNamespace(kind="anyio", name="default limiter", borrowed=40, total=40, waiting=7)
     unbounded = SimpleNamespace(kind="sqlalchemy", name="QueuePool", borrowed=3, total=None, waiting=0)
-    source.now = SimpleNamespace(**{**as_dict(source.now), "pools": (pool, pool, unbounded)})
+    source.pools = (pool, pool, unbounded)
 
     labels = {"kind": "anyio", "pool": "default limiter"}
     assert value("loopwatch_threadpool_tokens", **labels, state="waiting") == 14
     assert value("loopwatch_threadpool_tokens", **labels, state="total") == 80
     assert value("loopwatch_threadpool_tokens", kind="sqlalchemy", pool="QueuePool", state="total") is None
 
-    source.say()
+    source.pools = ()
 
     assert value("loopwatch_threadpool_tokens", **labels, state="waiting") == 0
-
-
-def as_dict(stats):
-    return {name: getattr(stats, name) for name in LoopStats.__dataclass_fields__}
 
 
 def test_incidents(sink):

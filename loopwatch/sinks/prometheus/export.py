@@ -12,6 +12,7 @@ from typing import Any
 
 from loopwatch.records import Stall
 from loopwatch.sinks import Source
+from loopwatch.sinks.livez import pools_of
 from loopwatch.sinks.prometheus import workers
 from loopwatch.sinks.prometheus.metrics import Metrics
 
@@ -89,7 +90,8 @@ class Export:
             self._closing.wait(REFRESH_S)
 
     def _refresh(self) -> None:
-        self._metrics.refresh(self._source.stats())  # read under the lock, too: an older reading must not come second
+        # Read under the lock, too: an older reading must not come second.
+        self._metrics.refresh(self._source.stats(), pools_of(self._source))
 
     def _guarded(self, work: Callable[[], None]) -> None:
         if self._failed:

@@ -9,7 +9,6 @@ from importlib import metadata
 from typing import Any
 
 from loopwatch.records import Cause, LoopStats, Stall
-from loopwatch.sinks.livez import pools_of
 from loopwatch.sinks.prometheus.labels import Capped, loop_labels, site_labels
 
 __all__ = ["STALLED", "Metrics"]
@@ -85,11 +84,11 @@ class Metrics:
 
     # ── totals ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def refresh(self, stats: LoopStats) -> None:
+    def refresh(self, stats: LoopStats, pools: Iterable[Any] = ()) -> None:
         """Bring all that is read, and not told, up to date."""
         loops = self._by_loop(stats.loops)
         self._show(self.stalled, {loop: max(one.stalled_ms for one in every) / 1e3 for loop, every in loops.items()})
-        self._show(self.tokens, self._tokens_of(stats))
+        self._show(self.tokens, self._tokens_of(pools))
         for loop, every in loops.items():
             self._raise(self.observed, sum(one.observed_s for one in every), loop)
             self._raise(self.busy, sum(one.observed_s * (one.utilization or 0.0) for one in every), loop)
@@ -134,10 +133,10 @@ class Metrics:
         for labels in known:
             gauge.labels(*labels).set(values.get(labels, 0.0))
 
-    def _tokens_of(self, stats: LoopStats) -> dict[Key, float]:
+    def _tokens_of(self, pools: Iterable[Any]) -> dict[Key, float]:
         """Pools by labels, which those of several loops share."""
         tokens: dict[Key, float] = {}
-        for pool in pools_of(stats):
+        for pool in pools:
             labels = self._pools((pool.kind, pool.name))
             for state in ("borrowed", "total", "waiting"):
                 number = getattr(pool, state)

@@ -69,7 +69,6 @@ def _pages(source: Source) -> dict[str, Page]:
         return exposition(headers.get("Accept", ""))
 
     def alive(headers: Message) -> Reply:
-        elsewhere_ms = workers.longest_stall_ms() if workers.several() else 0.0
-        return livez(source.stats(), source.settings.stuck_ms, elsewhere_ms)
+        return livez(source, elsewhere_ms=workers.longest_stall_ms() if workers.several() else 0.0)
 
     return {"/metrics": metrics, "/livez": alive}
