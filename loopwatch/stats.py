@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import chain
 
 from loopwatch.loops import LoopRun, Totals
 from loopwatch.records import Cause, LoopInfo, LoopStats, Stall
@@ -42,6 +43,8 @@ class _Measured:
     ran_ns: int
     utilization: float | None
     lags_ns: Sequence[int]
+    """As they came."""
+    ordered_ns: Sequence[int]
     looks: int
     stalled_ns: int
 
@@ -74,17 +77,15 @@ def stats_of(
     }
     cost = None if spent.cost_cpu_ns is None else max(0, spent.cost_cpu_ns - (before.cost_cpu_ns or 0)) / 1e6
     loops = tuple(
-        replace(
-            _stats(info, one, [tallies.get(key, Tally())], samples=0, dropped=0, cost_ms=None),
-            lags_ms=tuple(lag / 1e6 for lag in one.lags_ns),
-        )
+        _stats(info, one, [tallies.get(key, Tally())], samples=0, dropped=0, cost_ms=None)
         for key, (info, one) in measured.items()
     )
     every = [one for _, one in measured.values()]
     total = _Measured(
         sum(one.ran_ns for one in every),
         _mean_utilization(every),
-        [lag for one in every for lag in one.lags_ns],
+        (),
+        sorted(chain.from_iterable(one.ordered_ns for one in every)),
         sum(one.looks for one in every),
         max((one.stalled_ns for one in every), default=0),
     )
@@ -106,7 +107,8 @@ def _measure(now: Totals, before: Totals, tally: Tally, threshold_ns: int) -> _M
     looks = now.looks - before.looks
     lags = now.lags_ns[-looks:] if looks > 0 else ()
     stalled = now.stalled_ns if now.stalled_ns >= threshold_ns else 0
-    return _Measured(ran, None if busy is None or ran <= 0 else min(1.0, busy / ran), lags, max(0, looks), stalled)
+    utilization = None if busy is None or ran <= 0 else min(1.0, busy / ran)
+    return _Measured(ran, utilization, lags, sorted(lags), max(0, looks), stalled)
 
 
 def _mean_utilization(every: Sequence[_Measured]) -> float | None:
@@ -125,7 +127,7 @@ def _stats(
     loops: tuple[LoopStats, ...] = (),
 ) -> LoopStats:
     causes = sum((tally.by_cause for tally in tallies), Counter[str]())
-    lags = sorted(measured.lags_ns)
+    lags = measured.ordered_ns
     return LoopStats(
         loop=info,
         observed_s=measured.ran_ns / 1e9,
@@ -143,6 +145,7 @@ def _stats(
         samples=samples,
         cost_cpu_ms=cost_ms,
         stalled_ms=measured.stalled_ns / 1e6,
+        lags_ms=tuple([lag / 1e6 for lag in measured.lags_ns]),
         looks=measured.looks,
         loops=loops,
     )

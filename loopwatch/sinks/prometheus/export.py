@@ -32,15 +32,11 @@ class Export:
         self._closing = threading.Event()
         self._ticker: threading.Thread | None = None
 
-    def open(self) -> None:
-        """Begin.
-
-        Raises:
-            RuntimeError: another watch of this process exports already: each stall would be counted twice.
-        """
+    def open(self) -> bool:
+        """Begin; False if another watch of this process exports already: each stall would be counted twice."""
         global _exporting  # noqa: PLW0603 - one per process
         if _exporting == os.getpid():
-            raise RuntimeError("another watch of this process exports its metrics already; one is enough")
+            return False
         if workers.several():
             atexit.register(workers.forget, os.getpid())
             self._ticker = threading.Thread(target=self._tick, name="loopwatch-metrics", daemon=True)
@@ -48,6 +44,7 @@ class Export:
         else:
             _registry().register(self)
         _exporting = os.getpid()
+        return True
 
     def close(self) -> None:
         """End: what this process has counted stays counted only where others answer for it."""

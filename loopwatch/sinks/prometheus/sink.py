@@ -38,10 +38,13 @@ class PrometheusSink:
     def begin(self, source: Source) -> None:
         if self._export is not None:  # the parent's, in a fork's child
             self._export.close()
-        self._export = Export(source)
-        self._export.open()
+        export = Export(source)
+        self._export = (
+            export if export.open() else None
+        )  # a launcher's watch may have the same sink as the program's own
         if self._address is not None:
-            self._server = Server(self._address, _pages(source), self._token, shared=workers.several())
+            shared = workers.several() or self._export is None
+            self._server = Server(self._address, _pages(source), self._token, shared)
             self._server.start()
 
     def __call__(self, stall: Stall) -> None:
