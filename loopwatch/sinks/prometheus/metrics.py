@@ -15,7 +15,7 @@ __all__ = ["STALLED", "Metrics"]
 
 STALLED = "loopwatch_event_loop_stalled_seconds"
 BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-MAX_LOOPS = 20
+MAX_LOOPS = 10
 MAX_SITES = 100
 MAX_POOLS = 20
 Key = tuple[str, ...]
