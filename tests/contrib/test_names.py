@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,7 @@ from loopwatch.sinks.prometheus.exposition import exposition
 from .monitoring import CONTRIB, need_programs, prometheus
 
 RULES = sorted((CONTRIB / "prometheus").glob("*.yml"))
+DOCS = Path(__file__).parents[2] / "docs" / "sinks.md"
 DASHBOARD = CONTRIB / "grafana" / "loopwatch.json"
 NAME = re.compile(r"(?<!:)\bloopwatch_[a-z0-9_]+")
 """A metric's name; what a rule has worked out has a colon before it."""
@@ -77,6 +79,23 @@ def test_names(exporting):
 
         assert asked
         assert asked - emitted == set(), path.name
+
+
+def test_documented_names(exporting):
+    """docs/sinks.md lists every metric that there is, and no other, each with its type and its labels."""
+    documented = {
+        name: (kind, frozenset(re.findall("`(.+?)`", labels)))
+        for name, kind, labels in re.findall(
+            r"^\| `(loopwatch_\w+)` \| (\w+) \|(.*?)\|", DOCS.read_text("utf-8"), re.MULTILINE
+        )
+    }
+    emitted = {}
+    for family in text_string_to_metric_families(exposition("").body.decode()):
+        if family.name.startswith("loopwatch_") and not family.name.endswith("_created"):
+            name = family.name + ("_total" if family.type == "counter" else "")
+            emitted[name] = (family.type, frozenset({*family.samples[0].labels} - {"le"}))
+
+    assert documented == emitted
 
 
 def test_recorded_names():
