@@ -14,7 +14,6 @@ An idle server does nothing at all; one that stands by tries to bind once a seco
 import contextlib
 import errno
 import hmac
-import ipaddress
 import logging
 import os
 import selectors
@@ -26,13 +25,12 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakSet
 
+from loopwatch.addresses import Address
 from loopwatch.clocks import time
-from loopwatch.errors import SettingError
 
-__all__ = ["Address", "Page", "Reply", "Server", "address_of", "token_for"]
+__all__ = ["Page", "Reply", "Server"]
 
 HEAD_WITHIN_S = 2.0
 REPLY_WITHIN_S = 5.0
@@ -40,8 +38,6 @@ STAND_BY_S = 1.0
 STOP_PATIENCE_S = 1.0
 MAX_CONNECTIONS = 16
 MAX_HEAD = 16 * 1024
-MAX_PORT = 65535
-TOKEN_VARIABLE = "LOOPWATCH_TOKEN"  # noqa: S105 - the name of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,65 +51,6 @@ class Reply:
 
 Page = Callable[[Message], Reply]
 """Makes the reply from the request's headers. Called on a thread of the server's, several at once; may block."""
-
-
-# ── where to listen, and who may ask ────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen."""
-
-    host: str
-    """A name or an IP address, IPv6 without brackets."""
-    port: int
-    """0: any that is free."""
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-
-def address_of(text: str, whose: str) -> Address:
-    """The address written as `[HOST:]PORT`; without HOST it is loopback.
-
-    Args:
-        whose: What it was written for, for the message.
-
-    Raises:
-        SettingError: it is not written so.
-    """
-    host, colon, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > MAX_PORT or (colon and not host):
-        raise SettingError(f"invalid address {text!r} for {whose}; give a port, or HOST:PORT, such as 127.0.0.1:9464")
-    return Address(host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port))
-
-
-def token_for(address: Address, token: str | None, whose: str) -> str | None:
-    """The token that requests must bring: the given one, else that of `LOOPWATCH_TOKEN`; None: none.
-
-    Raises:
-        SettingError: the address can be reached from other machines, and there is none; or it cannot be sent in a header.
-    """
-    found = token or os.environ.get(TOKEN_VARIABLE) or None
-    if found is None and not address.is_loopback:
-        raise SettingError(
-            f"{whose} is to listen on {address}, which other machines can reach; "
-            f"set {TOKEN_VARIABLE} to a secret that whoever asks must bring, or listen on 127.0.0.1"
-        )
-    if found is not None and not (found.isascii() and found.isprintable() and " " not in found):
-        raise SettingError(f"invalid token for {whose}; give printable ASCII characters without spaces")
-    return found
-
-
-# ── the server ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Server:
@@ -141,6 +78,8 @@ class Server:
         """A pair: the end that its thread listens to, and the one that is closed to wake it."""
         self._thread = threading.Thread(target=self._run, name="loopwatch-http", daemon=True)
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._failed: set[str] = set()
+        """Pages of which it was said that they failed."""
         self._open: set[socket.socket] = set()
         self._asking: dict[socket.socket, None] = {}
         """Connections whose head is not here yet, oldest first."""
@@ -245,7 +184,8 @@ class Server:
     # ── a connection's thread ───────────────────────────────────────────────────────────────────────────────────
 
     def _serve(self, connection: socket.socket) -> None:
-        try:
+        # Whoever asked may have gone, take too long, or send what nobody understands.
+        with contextlib.suppress(Exception):
             head = _head_of(connection)
             self._asking.pop(connection, None)
             if head:
@@ -254,10 +194,7 @@ class Server:
                 connection.settimeout(REPLY_WITHIN_S)
                 connection.sendall(reply.getvalue())
                 connection.shutdown(socket.SHUT_WR)
-        except OSError:  # whoever asked has gone, or took too long
-            pass
-        finally:
-            self._done(connection)
+        self._done(connection)
 
     def _done(self, connection: socket.socket) -> None:
         self._asking.pop(connection, None)
@@ -269,6 +206,16 @@ class Server:
         """Whether a request with this header may have an answer."""
         wanted = f"Bearer {self.token}".encode()
         return self.token is None or hmac.compare_digest(authorization.encode("utf-8", "replace"), wanted)
+
+    def made_by(self, page: Page, path: str, headers: Message) -> Reply:
+        """What a page answers. That it failed is told to whoever reads the log, once, and only that to whoever asked."""
+        try:
+            return page(headers)
+        except Exception as error:  # noqa: BLE001
+            if path not in self._failed:
+                self._failed.add(path)
+                logging.getLogger("loopwatch").error("loopwatch: %s cannot be served: %r", path, error)  # noqa: TRY400
+            return Reply(b"500 see the log of the process\n", status=500)
 
 
 # Not epoll: its descriptor would be shared with a fork's child, and stay open there.
@@ -298,7 +245,6 @@ def _cut_off(connection: socket.socket) -> None:
 class _Exchange(BaseHTTPRequestHandler):
     """Reads one request from memory, and writes its reply there."""
 
-    server_version, sys_version = "loopwatch", ""
     error_message_format, error_content_type = "%(code)d %(message)s\n", "text/plain; charset=utf-8"
 
     def __init__(self, server: Server, head: bytes, reply: BytesIO) -> None:
@@ -308,23 +254,16 @@ class _Exchange(BaseHTTPRequestHandler):
         self.handle_one_request()
 
     def do_GET(self) -> None:
-        path = urlsplit(self.path).path
+        path = self.path.partition("?")[0]
         page = self._server.pages.get(path)
         if not self._server.allows(self.headers.get("Authorization", "")):
             self._answer(Reply(b"401 a token is needed: Authorization: Bearer TOKEN\n", status=401))
         elif page is None:
             self._answer(Reply(f"404 there are: {', '.join(self._server.pages)}\n".encode(), status=404))
         else:
-            self._answer(self._made_by(page, path))
+            self._answer(self._server.made_by(page, path, self.headers))
 
     do_HEAD = do_GET  # noqa: N815 - the name that the base class looks for
-
-    def _made_by(self, page: Page, path: str) -> Reply:
-        try:
-            return page(self.headers)
-        except Exception as error:  # noqa: BLE001 - what went wrong is told to whoever reads the log, not to whoever asked
-            logging.getLogger("loopwatch").error("loopwatch: %s cannot be served: %r", path, error)  # noqa: TRY400 - one line
-            return Reply(b"500 see the log of the process\n", status=500)
 
     def _answer(self, reply: Reply) -> None:
         self.send_response(reply.status)
@@ -336,6 +275,9 @@ class _Exchange(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(reply.body)
+
+    def version_string(self) -> str:
+        return "loopwatch"
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Requests are nobody's news."""

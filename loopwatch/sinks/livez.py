@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
+from loopwatch.addresses import address_of, token_for
 from loopwatch.records import LoopStats, Stall
-from loopwatch.serving import Reply, Server, address_of, token_for
+from loopwatch.serving import Reply, Server
 from loopwatch.sinks import Source
 
 __all__ = ["Liveness", "LivezSink", "liveness_of", "livez", "pools_of"]

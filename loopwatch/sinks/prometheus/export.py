@@ -54,7 +54,7 @@ class Export:
         if self._ticker is None:
             _registry().unregister(self)
             return
-        self._ticker.join()
+        self._ticker.join(REFRESH_S)
         atexit.unregister(workers.forget)
         self._guarded(self._metrics.rest)
 

@@ -3,8 +3,9 @@
 from email.message import Message
 from typing import Any
 
+from loopwatch.addresses import address_of, token_for
 from loopwatch.records import Stall
-from loopwatch.serving import Page, Reply, Server, address_of, token_for
+from loopwatch.serving import Page, Reply, Server
 from loopwatch.sinks import Source, need
 from loopwatch.sinks.livez import livez
 from loopwatch.sinks.prometheus import workers
