@@ -218,11 +218,18 @@ def test_sites_are_capped(sink):
 
 def test_loops_are_capped(sink, source):
     """A program that starts a loop in thread after thread does not get a series for each."""
-    source.say(*(loop(f"Thread-{number}", observed_s=1.0) for number in range(MAX_LOOPS + 30)))
+    source.say(*(loop(f"job {number}", observed_s=1.0) for number in range(MAX_LOOPS + 30)))
 
     observed = [key for key in scraped() if key[0] == "loopwatch_event_loop_observed_seconds_total"]
     assert len(observed) == MAX_LOOPS + 1
     assert value("loopwatch_event_loop_observed_seconds_total", loop=OTHER) == 30
+
+
+def test_threads_that_python_numbers(sink, source):
+    """A thread without a name of its own is told by what it runs: a restarted process does not begin a new series."""
+    source.say(loop("Thread-1 (serve)", observed_s=1.0), loop("Thread-27 (serve)", observed_s=2.0))
+
+    assert value("loopwatch_event_loop_observed_seconds_total", loop="Thread (serve)") == 3
 
 
 def test_labels_are_only_text(sink):

@@ -1,5 +1,7 @@
 """Label values: few, short, and always the same for the same thing. Pure."""
 
+import re
+
 from loopwatch.records import LoopInfo, Origin
 
 __all__ = ["OTHER", "Capped", "loop_labels", "site_labels"]
@@ -8,6 +10,9 @@ Labels = tuple[str, ...]
 OTHER = "other"
 MAX_VALUE = 200
 """Characters of one value; of a longer path the end is kept."""
+
+
+_COUNTED = re.compile(r"^Thread-\d+")
 
 
 class Capped:
@@ -31,8 +36,8 @@ class Capped:
 
 
 def loop_labels(loop: LoopInfo | None) -> Labels:
-    """(loop,): the name of its thread, which is the same in every process of a service."""
-    return ("" if loop is None else loop.thread[:MAX_VALUE],)
+    """(loop,): the name of its thread. Threads without a name of their own are numbered by Python: the number is left out."""
+    return ("" if loop is None else _COUNTED.sub("Thread", loop.thread)[:MAX_VALUE],)
 
 
 def site_labels(origin: Origin | None) -> Labels:
