@@ -17,7 +17,9 @@ from loopwatch.attach import LOOP_CODES, running_loops
 from loopwatch.attach_trio import on_each_run
 from loopwatch.clocks import time
 from loopwatch.heartbeats import heartbeat_for
+from loopwatch.judge.allowed import excused
 from loopwatch.observations import Turn
+from loopwatch.probes import allowances
 from loopwatch.probes.awaited import forget_loop, note_loop
 from loopwatch.probes.threads import ThreadProbe
 from loopwatch.probes.trio import TrioRun, loop_codes, run_here
@@ -39,6 +41,8 @@ class Totals:
     cpu_ns: int | None = 0
     lags_ns: tuple[int, ...] = ()
     looks: int = 0
+    stalled_ns: int = 0
+    """Age of the turn under way when it was looked at last, less what is allowed; 0: the loop waits."""
 
 
 class LoopRun:
@@ -77,6 +81,7 @@ class LoopRun:
             cpu_ns=None if self.cpu_ns is None or used is None else self.cpu_ns + used,
             lags_ns=(*self.lags_ns, *lags),
             looks=self.looks + max(watched.looks, len(lags)),
+            stalled_ns=_stalled_ns(watched),
         )
 
 
@@ -244,6 +249,17 @@ class Loops:
                 self.runs.pop(next(iter(self.runs)))
             run = self.runs[key] = LoopRun(info)
         return run
+
+
+def _stalled_ns(watched: Watched) -> int:
+    """From the watchdog's notes and not the loop itself, which only the watchdog may read (libuv)."""
+    pending = watched.pending
+    if pending is None:
+        return 0
+    since_ns, age_ns = pending.since_ns, pending.age_ns
+    tasks = [sample.task_id for sample, _ in list(pending.samples)]
+    known = allowances.within(watched.heartbeat.info.thread_id, since_ns, since_ns + age_ns)
+    return age_ns - excused(known, since_ns, since_ns + age_ns, tasks)[0]
 
 
 def _known_as(loop: Any) -> Any:

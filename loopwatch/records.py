@@ -4,7 +4,7 @@ Times are float milliseconds, moments aware UTC. Nothing here holds a frame, a t
 The raw facts behind them are in `loopwatch.observations`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -402,4 +402,10 @@ class LoopStats:
     samples: int
     cost_cpu_ms: float | None
     """CPU time of loopwatch's own threads."""
+    stalled_ms: float = 0.0
+    """How old the stall under way was at the latest look, less what is allowed; 0: there is none. In the sum: of the longest."""
+    lags_ms: tuple[float, ...] = field(default=(), repr=False)
+    """The latest lags of one loop (2048 or more of them, once there are), oldest first. Empty in the sum."""
+    looks: int = 0
+    """How many lags there have been since the watch began."""
     loops: tuple["LoopStats", ...] = ()

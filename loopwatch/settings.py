@@ -21,9 +21,11 @@ NAMED_SINKS = {
     "alertmanager": ("alertmanager", "AlertmanagerSink", "URL"),
     "apprise": ("apprise", "AppriseSink", "URL"),
     "jsonl": ("jsonl", "JsonlSink", "PATH"),
+    "livez": ("livez", "LivezSink", "PORT"),
     "logging": ("logging", "LoggingSink", ""),
     "otel": ("otel", "OpenTelemetrySink", ""),
     "pagerduty": ("pagerduty", "PagerDutySink", "ROUTING_KEY"),
+    "prometheus": ("prometheus", "PrometheusSink", "[[HOST:]PORT]"),
     "sentry": ("sentry", "SentrySink", ""),
     "slack": ("slack", "SlackSink", "URL"),
     "structlog": ("structlog", "StructlogSink", ""),
@@ -60,6 +62,8 @@ class Settings:
     """File to record to; None: no recording."""
     sentinel: bool = False
     """Whether to start the sentinel: a process that sees the line that keeps the GIL (Linux; needs py-spy)."""
+    stuck_ms: float = 30_000.0
+    """`/livez` says that a process is not alive once a loop of it has been stuck for this long."""
     max_frames: int = 64
     """Frames kept of one sample; the middle of a deeper stack is left out."""
     max_samples: int = 200
@@ -103,7 +107,7 @@ def resolve(
 
 
 CHANGEABLE = frozenset(
-    "threshold_ms ongoing_ms grace_ms repeat_ms records_per_minute stacks_per_minute quiet_ms".split()
+    "threshold_ms ongoing_ms grace_ms repeat_ms records_per_minute stacks_per_minute quiet_ms stuck_ms".split()
 )
 
 
@@ -214,7 +218,13 @@ def sink_name(text: str) -> tuple[str, str]:
 
 
 def _patterns() -> list[str]:
-    return [name + (f":{wanted}" if wanted else "") for name, (_, _, wanted) in sorted(NAMED_SINKS.items())]
+    return [name + _pattern(wanted) for name, (_, _, wanted) in sorted(NAMED_SINKS.items())]
+
+
+def _pattern(wanted: str) -> str:
+    if wanted.startswith("["):
+        return f"[:{wanted[1:-1]}]"
+    return f":{wanted}" if wanted else ""
 
 
 def shown(name: str, value: Any) -> str:
@@ -239,6 +249,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "rules": checks.callables,
     "session": checks.not_yet(checks.path),
     "sentinel": _sentinel,
+    "stuck_ms": checks.positive_ms,
     "max_frames": checks.whole(4),
     "max_samples": checks.whole(2),
     "keep": checks.whole(1),

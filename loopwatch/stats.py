@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from loopwatch.loops import LoopRun, Totals
 from loopwatch.records import Cause, LoopInfo, LoopStats, Stall
@@ -42,6 +43,10 @@ class _Measured:
     ran_ns: int
     utilization: float | None
     lags_ns: Sequence[int]
+    """As they came."""
+    ordered_ns: Sequence[int]
+    looks: int
+    stalled_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,19 @@ class Spent:
     cost_cpu_ns: int | None = None
 
 
-def stats_of(runs: Iterable[LoopRun], tallies: dict[Key, Tally], spent: Spent, before: Spent) -> LoopStats:
-    """The sum over all loops, with each loop in `.loops`; what is in `before` is left out."""
+def stats_of(
+    runs: Iterable[LoopRun], tallies: dict[Key, Tally], spent: Spent, before: Spent, threshold_ns: int
+) -> LoopStats:
+    """The sum over all loops, with each loop in `.loops`; what is in `before` is left out.
+
+    Args:
+        threshold_ns: A turn under way is a stall from here on.
+    """
     measured = {
-        key: (run.info, _measure(spent.loops[key], before.loops.get(key, Totals()), tallies.get(key, Tally())))
+        key: (
+            run.info,
+            _measure(spent.loops[key], before.loops.get(key, Totals()), tallies.get(key, Tally()), threshold_ns),
+        )
         for run in runs
         if (key := key_of(run)) in spent.loops
     }
@@ -68,7 +82,12 @@ def stats_of(runs: Iterable[LoopRun], tallies: dict[Key, Tally], spent: Spent, b
     )
     every = [one for _, one in measured.values()]
     total = _Measured(
-        sum(one.ran_ns for one in every), _mean_utilization(every), [lag for one in every for lag in one.lags_ns]
+        sum(one.ran_ns for one in every),
+        _mean_utilization(every),
+        (),
+        sorted(chain.from_iterable(one.ordered_ns for one in every)),
+        sum(one.looks for one in every),
+        max((one.stalled_ns for one in every), default=0),
     )
     samples, dropped = max(0, spent.samples - before.samples), max(0, spent.dropped - before.dropped)
     return _stats(None, total, list(tallies.values()), samples, dropped, cost, loops)
@@ -79,7 +98,7 @@ def key_of(run: LoopRun) -> Key:
     return run.info.backend, run.info.thread_id
 
 
-def _measure(now: Totals, before: Totals, tally: Tally) -> _Measured:
+def _measure(now: Totals, before: Totals, tally: Tally, threshold_ns: int) -> _Measured:
     ran = now.ran_ns - before.ran_ns
     busy = None if now.busy_ns is None else now.busy_ns - (before.busy_ns or 0)
     if busy is None and now.cpu_ns is not None:
@@ -87,7 +106,9 @@ def _measure(now: Totals, before: Totals, tally: Tally) -> _Measured:
         busy = now.cpu_ns - (before.cpu_ns or 0) + int(tally.waited_ms * 1e6)
     looks = now.looks - before.looks
     lags = now.lags_ns[-looks:] if looks > 0 else ()
-    return _Measured(ran, None if busy is None or ran <= 0 else min(1.0, busy / ran), lags)
+    stalled = now.stalled_ns if now.stalled_ns >= threshold_ns else 0
+    utilization = None if busy is None or ran <= 0 else min(1.0, busy / ran)
+    return _Measured(ran, utilization, lags, sorted(lags), max(0, looks), stalled)
 
 
 def _mean_utilization(every: Sequence[_Measured]) -> float | None:
@@ -106,7 +127,7 @@ def _stats(
     loops: tuple[LoopStats, ...] = (),
 ) -> LoopStats:
     causes = sum((tally.by_cause for tally in tallies), Counter[str]())
-    lags = sorted(measured.lags_ns)
+    lags = measured.ordered_ns
     return LoopStats(
         loop=info,
         observed_s=measured.ran_ns / 1e9,
@@ -123,6 +144,9 @@ def _stats(
         dropped=dropped,
         samples=samples,
         cost_cpu_ms=cost_ms,
+        stalled_ms=measured.stalled_ns / 1e6,
+        lags_ms=tuple([lag / 1e6 for lag in measured.lags_ns]),
+        looks=measured.looks,
         loops=loops,
     )
 

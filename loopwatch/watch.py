@@ -68,7 +68,7 @@ class Watch:
         spent = _spent()
         own_dropped = sum(outlet.queue.dropped for outlet in self.outlets)
         spent = replace(spent, dropped=spent.dropped + own_dropped)
-        return stats_of(list(ENGINE.loops.runs.values()), tallies, spent, self._before)
+        return stats_of(list(ENGINE.loops.runs.values()), tallies, spent, self._before, self.settings.threshold_ns)
 
     # ── what it does ────────────────────────────────────────────────────────────────────────────────────────────
 

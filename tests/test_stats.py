@@ -1,15 +1,19 @@
 """Totals of a watch: of all loops together, and of each."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from facts import LOOP, stall
+from facts import LOOP, at_ns, sample, stall
 
 from loopwatch.loops import LoopRun
+from loopwatch.probes import allowances
+from loopwatch.probes.allowances import Entry
 from loopwatch.records import Cause, LoopInfo
 from loopwatch.stats import Spent, Tally, key_of, stats_of
 from loopwatch.testing import FakeClock, FakeHeartbeat
 from loopwatch.watchdog import Watched
+from loopwatch.watchdog.notes import Mark, Pending
 
 OTHER = LoopInfo("uvloop", "worker", 8, 88, 777)
 KEY = (LOOP.backend, LOOP.thread_id)
@@ -39,7 +43,7 @@ def tally_of(*stalls):
 def stats(*runs, tallies=None, samples=0, dropped=0, cost_ns=None):
     """Totals of these runs."""
     spent = Spent({key_of(run): run.totals(run.current) for run in runs}, samples, dropped, cost_ns)
-    return stats_of(runs, tallies or {}, spent, Spent())
+    return stats_of(runs, tallies or {}, spent, Spent(), threshold_ns=100_000_000)
 
 
 # ── counting ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -155,6 +159,17 @@ def test_one_lag():
     assert (found.lag_p50_ms, found.lag_max_ms) == (7, 7)
 
 
+def test_lags_of_each_loop():
+    """Each loop gives its latest lags and how many there have been; the sum gives none, since it has no order of them."""
+    run = run_of(lags_ms=[1, 2, 3])
+    run.looks = 5000
+
+    found = stats(run, run_of(OTHER, lags_ms=[4]))
+
+    assert [(one.lags_ms, one.looks) for one in found.loops] == [((1.0, 2.0, 3.0), 5000), ((4.0,), 1)]
+    assert (found.lags_ms, found.looks) == ((), 5001)
+
+
 # ── a loop that runs ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -178,3 +193,47 @@ def test_running_loop(monkeypatch):
     assert found.observed_s == 20
     assert found.utilization == pytest.approx(3 / 20)
     assert found.lag_max_ms == 3
+
+
+# ── the stall under way ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_a_turn(age_ms, info=LOOP, task_id=None):
+    """A loop that runs, whose turn has lasted that long."""
+    beat = FakeHeartbeat(FakeClock())
+    beat.info = info
+    watched = Watched(object(), beat, FakeProbe(), frozenset(), began_ns=0)
+    mark = Mark(0, None, None, None, None)
+    watched.pending = Pending(1, at_ns(0), exact=True, base=mark, next_sample_ns=0, age_ns=int(age_ms * 1e6))
+    watched.pending.samples.append((replace(sample(), task_id=task_id), None))
+    run = run_of(info)
+    run.current = watched
+    return run
+
+
+def test_stalled():
+    """A turn under way that is over the threshold is told with its age; the sum tells the longest. Others are told as none."""
+    found = stats(in_a_turn(2500), in_a_turn(99, OTHER))
+
+    assert [one.stalled_ms for one in found.loops] == [2500, 0]
+    assert found.stalled_ms == 2500
+
+
+def test_not_stalled():
+    """A loop that waits, or has stopped, is not stalled."""
+    waiting = in_a_turn(2500)
+    waiting.current.pending = None
+
+    assert (stats(waiting).stalled_ms, stats(run_of()).stalled_ms) == (0, 0)
+
+
+@pytest.mark.parametrize(("up_to_ms", "stalled_ms"), [(None, 0), (2450, 0), (1000, 1500)])
+def test_allowed_stall_under_way(up_to_ms, stalled_ms):
+    """What is allowed is no stall while it lasts either; beyond its limit it is, from there on."""
+    allowance = Entry("warm-up", up_to_ms and int(up_to_ms * 1e6))
+    allowance.thread_id, allowance.start_ns, allowance.task_id = LOOP.thread_id, at_ns(0), None
+    allowances._open[id(allowance)] = allowance
+    try:
+        assert stats(in_a_turn(2500)).stalled_ms == stalled_ms
+    finally:
+        del allowances._open[id(allowance)]

@@ -1,14 +1,13 @@
 """Does an allowance cover the stall?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from loopwatch.judge.names import enclosing
-from loopwatch.judge.weights import overlap_ns
 from loopwatch.observations import Allowance, Observation
 from loopwatch.records import Stall
 
-__all__ = ["Standing", "excuse", "standing_reason"]
+__all__ = ["Standing", "excuse", "excused", "standing_reason"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +37,38 @@ def _place(stall: Stall) -> str | None:
 
 
 def excuse(observation: Observation, threshold_ms: float) -> str | None:
-    """The reason of the allowances without which this stall would be under the threshold; None if they do not cover it.
+    """The reason of the allowances without which this stall would be under the threshold; None if they do not cover it."""
+    tasks = [sample.task_id for sample in observation.samples]
+    allowed_ns, reason = excused(observation.allowances, observation.start_ns, observation.end_ns, tasks)
+    return reason if allowed_ns and observation.duration_ns - allowed_ns < threshold_ms * 1e6 else None
+
+
+def excused(
+    allowances: Iterable[Allowance], start_ns: int, end_ns: int, tasks: Sequence[int | None]
+) -> tuple[int, str]:
+    """How much of a turn is allowed, and the reason of the allowance that covers most of it.
 
     An allowance that was entered within the turn speaks for itself: in one turn a task runs undivided. One that is older
     counts only while its own task runs, which the samples tell. Time that two allowances cover counts once.
+
+    Args:
+        tasks: Which task ran, by sample.
     """
-    excused, until, longest = 0, observation.start_ns, (0, "")
-    for allowance in sorted(observation.allowances, key=lambda one: one.start_ns):
-        if not _applies(allowance, observation):
+    allowed_ns, until, longest = 0, start_ns, (0, "")
+    for allowance in sorted(allowances, key=lambda one: one.start_ns):
+        if not _applies(allowance, start_ns, tasks):
             continue
-        end = observation.end_ns if allowance.end_ns is None else allowance.end_ns
-        covered = overlap_ns(max(allowance.start_ns, until), end, observation)
+        end = end_ns if allowance.end_ns is None else min(allowance.end_ns, end_ns)
+        covered = max(0, end - max(allowance.start_ns, until))
         if allowance.up_to_ns is not None:
             covered = min(covered, allowance.up_to_ns)
-        excused, until = excused + covered, max(until, end)
+        allowed_ns, until = allowed_ns + covered, max(until, end)
         longest = max(longest, (covered, allowance.reason))
-    return longest[1] if excused and observation.duration_ns - excused < threshold_ms * 1e6 else None
+    return allowed_ns, longest[1]
 
 
-def _applies(allowance: Allowance, observation: Observation) -> bool:
-    tasks = [sample.task_id for sample in observation.samples]
+def _applies(allowance: Allowance, start_ns: int, tasks: Sequence[int | None]) -> bool:
+    within = allowance.start_ns >= start_ns
     if not tasks:
-        return allowance.start_ns >= observation.start_ns
-    if allowance.start_ns >= observation.start_ns and allowance.task_id is None:
-        return True
-    return tasks.count(allowance.task_id) * 2 >= len(tasks)
+        return within
+    return (within and allowance.task_id is None) or tasks.count(allowance.task_id) * 2 >= len(tasks)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from loopwatch.errors import MissingExtraError, SettingError
 from loopwatch.records import Incident, LoopStats, Stall
-from loopwatch.settings import NAMED_SINKS, sink_name
+from loopwatch.settings import NAMED_SINKS, Settings, sink_name
 
 __all__ = ["Hooks", "Sink", "Source", "describe_sink", "need", "sink_called"]
 
@@ -20,6 +20,9 @@ Sink = Callable[[Stall], None]
 
 class Source(Protocol):
     """What a sink may ask of the watch that it belongs to, from any thread."""
+
+    @property
+    def settings(self) -> Settings: ...
 
     @property
     def incidents(self) -> tuple[Incident, ...]: ...

@@ -48,7 +48,7 @@ class Follower:
         if pending is None or pending.turn != reading.turn:
             pending = watched.pending = self._begin(watched, reading)
         pending.since_ns, pending.exact = reading.since_ns, reading.exact
-        age = look.at_ns - reading.since_ns
+        age = pending.age_ns = look.at_ns - reading.since_ns
         late_ns = min(look.late_ns, age)  # it was not this turn that kept it earlier
         pending.late_ns = max(pending.late_ns, late_ns)
         if look.stack is not None and not look.stack.polling:

@@ -123,8 +123,7 @@ class Watchdog:
             if not watched.is_quiet(now):
                 return False
         for watched in self.watched:
-            watched.looks += 1
-            watched.lags_ns.append(0)
+            watched.note_lag(0, 0, self.limits.idle_ns)
         self._quiet_looks, self._quiet_ns, self._next_grid_ns = self._quiet_looks + 1, now, now + self.limits.idle_ns
         return True
 
@@ -209,8 +208,8 @@ class Watchdog:
         if mark is not None:
             watched.marks.append(mark)
         if on_grid:
-            watched.looks += 1
-            watched.lags_ns.append(look.at_ns - look.reading.since_ns if look.reading.since_ns is not None else 0)
+            since_ns = look.at_ns if look.reading.since_ns is None else look.reading.since_ns
+            watched.note_lag(look.at_ns - since_ns, look.late_ns, self.limits.idle_ns)
         watched.turn = look.reading.turn
 
     def close(self, watched: Watched, turns: Iterable[Turn]) -> None:

@@ -14,6 +14,9 @@ from loopwatch.records import Waiting
 
 __all__ = ["Look", "Mark", "Pending", "Pulse", "Watched", "base_mark", "vitals_between"]
 
+MAX_MISSED = 1024
+"""Lags that one late look may stand for: a minute's, by default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -89,6 +92,8 @@ class Pending:
     """How long it had lasted at its latest announcement; 0: none yet."""
     waiting: Waiting = field(default_factory=Waiting)
     late_ns: int = 0
+    age_ns: int = 0
+    """How long it had lasted at the latest look."""
     awaited: tuple[Hold, Capture] | None = None
 
     def keep(self, sample: Sample, stack: Capture, at_most: int) -> None:
@@ -129,6 +134,16 @@ class Watched:
             return own
         guests = self.guest.ready
         return None if guests is None else own + guests
+
+    def note_lag(self, lag_ns: int, late_ns: int, every_ns: int) -> None:
+        """Remember the lag at a look, and what it was when looks fell due that the GIL kept the watchdog from.
+
+        Without those, of a second in which the GIL is kept there would be one lag, and fifteen of any other second.
+        """
+        missed = min(late_ns, lag_ns, MAX_MISSED * every_ns) // every_ns
+        for number in range(missed, -1, -1):
+            self.lags_ns.append(lag_ns - number * every_ns)
+        self.looks += missed + 1
 
     def is_quiet(self, now_ns: int) -> bool:
         """Whether the loop waits, and nothing is to be told of it."""

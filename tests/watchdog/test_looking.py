@@ -28,6 +28,21 @@ def test_idle_loop():
     assert set(bench.watched.lags_ns) == {0}
 
 
+def test_lags_of_missed_looks(bench):
+    """A look that the GIL kept waiting stands for those that fell due meanwhile: a second has as many lags as any other."""
+    idle = len(bench.watched.lags_ns)
+
+    bench.heartbeat.start_turn()
+    bench.passes(1000, cpu=1.0)
+    bench.look()
+
+    lags = list(bench.watched.lags_ns)[idle:]
+    assert 14 <= len(lags) <= 16
+    assert lags == sorted(lags)
+    assert sum(lags) / len(lags) == pytest.approx(500 * MS, rel=0.1)
+    assert bench.watched.looks == len(bench.watched.lags_ns)
+
+
 def test_quiet_looks(bench):
     """A look at a loop that waits, in a process that computes nothing, reads its clocks a few times a second; a stall ends that."""
     asked, schedule = [], bench.thread.schedule
