@@ -61,6 +61,7 @@ def left_behind() -> list[str]:
         *(f"{one} on sys.meta_path" for one in sys.meta_path if _is_ours(type(one))),
         *(["trio's setup_runner"] if hasattr(_trio_setup(), "__loopwatch__") else []),
         *(f"the thread of loop {one:#x}" for one in awaited._threads),
+        *([] if gc.isenabled() else ["the collector switched off"]),
         *(f"allowance {one.reason!r}" for one in allowances._open.values()),
     ]
 
