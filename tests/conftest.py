@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,10 @@ from loopwatch.settings import Settings
 # No deadline: the machine that runs the tests may be busy. No database: it would lie in whatever folder pytest runs in.
 hypothesis.settings.register_profile("loopwatch", deadline=None, database=None)
 hypothesis.settings.load_profile("loopwatch")
+
+
+# A shell that runs the tests in the background has Ctrl-C ignored, by their child processes, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
