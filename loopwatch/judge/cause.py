@@ -32,7 +32,7 @@ def suspended(observation: Observation) -> Verdict | None:
         )
     weights = weigh(observation)
     stopped = weights.stopped_ns
-    if stopped == 0 or weights.duration_ns - stopped >= observation.threshold_ns:
+    if stopped == 0 or stopped < (weights.runqueue_ns or 0) or weights.runnable_ns >= observation.threshold_ns:
         return None
     return Verdict(
         Cause.SUSPENDED,

@@ -31,7 +31,7 @@ class Follower:
         self.samples = 0
         self.late: deque[tuple[int, int]] = deque(maxlen=LATE_WINDOWS)
         """When the watchdog wanted to wake, and when it did: the times in which it was kept from the GIL."""
-        self.stopped: deque[tuple[int, int]] = deque(maxlen=LATE_WINDOWS)
+        self.stopped: deque[tuple[int, int, int]] = deque(maxlen=LATE_WINDOWS)
         """The same for the times in which the whole process stood still."""
         self.holds: deque[tuple[Hold, Capture]] = deque(maxlen=MAX_HOLDS)
         self._facts = facts

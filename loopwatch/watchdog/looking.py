@@ -24,7 +24,7 @@ from loopwatch.probes.tasks import current_task
 from loopwatch.schedule import Limits
 from loopwatch.watchdog.facts import PROMPT_NS, AllowancesWithin, Facts
 from loopwatch.watchdog.following import Emit, Follower
-from loopwatch.watchdog.missed import stood_still, was_handed_on
+from loopwatch.watchdog.missed import still_since, stood_still, was_handed_on
 from loopwatch.watchdog.notes import Look, Pulse, Watched
 
 __all__ = ["Watchdog", "stall_ids"]
@@ -176,7 +176,7 @@ class Watchdog:
         if now - due_ns <= self.limits.late_ns:
             return starved
         if stood_still(before, pulse, due_ns, starved):
-            self._follower.stopped.append((due_ns, now))
+            self._follower.stopped.append((still_since(before, pulse, due_ns), due_ns, now))
             return now - due_ns
         self._follower.late.append((due_ns, now))
         return starved

@@ -20,6 +20,7 @@ __all__ = [
     "kept_waiting",
     "late_within",
     "slept_through",
+    "still_since",
     "stood_still",
     "stopped_within",
     "was_handed_on",
@@ -27,6 +28,8 @@ __all__ = [
 
 Window = tuple[int, int]
 """When the watchdog wanted to wake, and when it did."""
+Stop = tuple[int, int, int]
+"""Since when the process may have stood still; then as above."""
 SETTLE_SWITCHES = 10
 """A loop that was kept from the GIL wakes within this many switch intervals of the watchdog, which waited for the same one."""
 ENOUGH_SWITCHES = 0.5
@@ -109,11 +112,17 @@ def was_handed_on(before: Pulse, now: Pulse, due_ns: int) -> bool:
     return now.switches - before.switches > STILL_WAITS + HANDED_ON * asking
 
 
-def stopped_within(stops: Iterable[Window], turn: Turn) -> int:
+def still_since(before: Pulse, now: Pulse, due_ns: int) -> int:
+    """When a process that stood still may have been stopped: after the last look, once it had computed what it has since."""
+    burned = (now.others_ns or 0) - (before.others_ns or 0)
+    return min(due_ns, before.at_ns + burned)
+
+
+def stopped_within(stops: Iterable[Stop], turn: Turn) -> int:
     """For how much of a turn the process stood still. A stopped process begins no turn, but a wait may fall due in a stop."""
     begins = turn.start_ns - STOP_SLACK_NS
-    inside = [(due, woke) for due, woke in stops if turn.waited or due >= begins]
-    return sum(max(0, min(woke, turn.end_ns) - max(due, turn.start_ns)) for due, woke in inside)
+    inside = [(since, woke) for since, due, woke in stops if turn.waited or due >= begins]
+    return sum(max(0, min(woke, turn.end_ns) - max(since, turn.start_ns)) for since, woke in inside)
 
 
 def holds_within(

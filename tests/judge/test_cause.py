@@ -106,6 +106,13 @@ def test_debugger():
     assert "debugger" in verdict.evidence
 
 
+def test_stopped_and_without_a_core():
+    """A turn that was short but for a stop and waits for a core is no line's stall: whichever of the two took more of it."""
+    for stopped_ms, runqueue_ms, cause in ((250, 60, Cause.SUSPENDED), (100, 210, Cause.STARVED)):
+        clocks = vitals(390, cpu_ms=60, runqueue_ms=runqueue_ms, other_cpu_ms=0)
+        assert verdict_of(observation(duration_ms=390, vitals=clocks, stopped_ms=stopped_ms)).cause is cause
+
+
 def test_stopped_within_a_real_stall():
     """A pause of the whole process does not excuse what would have been a stall without it."""
     seen = samples(frame(point="jump"), until_ms=1000, cpu=0.5, late_ms=5)

@@ -83,6 +83,21 @@ def test_too_short_to_tell():
     assert [seen.stopped_ns for seen in bench.told] == [0]
 
 
+def test_stop_between_two_looks(bench):
+    """A stop is reckoned from when the program computed last, not from the look that it kept the watchdog from."""
+    bench.runs(100)
+    bench.look()
+    bench.heartbeat.start_turn()
+    bench.passes(30, cpu=1.0)
+    bench.passes(335)
+    bench.look()
+    bench.passes(30, cpu=1.0)
+    bench.heartbeat.end_turn()
+    bench.runs(70)
+
+    assert [seen.stopped_ns for seen in bench.told] == [335 * MS]
+
+
 def test_unwatched_stop(bench):
     """A process that stood still before the turn began was not stopped within it."""
     bench.passes(3000)
