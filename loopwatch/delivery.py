@@ -12,9 +12,10 @@ from typing import Any
 
 from loopwatch.attach import LOOP_CODES
 from loopwatch.clocks import time
-from loopwatch.observations import Observation
+from loopwatch.observations import Observation, Saturation
 from loopwatch.probes.code import Resolver, frame_at
 from loopwatch.probes.stacks import Capture
+from loopwatch.records import Frame
 from loopwatch.sentinel.dumps import Dump, joined
 
 __all__ = ["Delivery", "Queue", "say"]
@@ -117,18 +118,24 @@ class Delivery:
 
     Args:
         receive: Called with each completed stall, on this thread.
+        receive_saturation: The same for pools.
     """
 
-    def __init__(self, receive: Callable[[Observation], None]) -> None:
+    def __init__(
+        self,
+        receive: Callable[[Observation], None],
+        receive_saturation: Callable[[Saturation], None] = lambda _saturation: None,
+    ) -> None:
         self.dumps: Callable[[], Sequence[Dump]] = tuple
         """What the sentinel has seen lately."""
         self.queue = Queue("loopwatch-delivery", self.handle)
         self._receive = receive
+        self._receive_saturation = receive_saturation
         self._resolver = Resolver()
         self._said: set[str] = set()
 
-    def emit(self, observation: Observation, captures: tuple[Capture, ...]) -> None:
-        """Queue a stall with its stacks. Called by the watchdog."""
+    def emit(self, observation: Observation | Saturation, captures: tuple[Capture, ...]) -> None:
+        """Queue a stall, or a saturated pool, with its stacks. Called by the watchdog."""
         self.queue.put((observation, captures))
 
     def failed(self, what: str) -> None:
@@ -138,12 +145,14 @@ class Delivery:
             self.queue.put(f"loopwatch: {what}; this part is switched off, the program is not affected")
 
     def handle(self, item: Any) -> None:
-        """Do what was queued: say a sentence, make a call, or deliver a stall with its stacks."""
+        """Do what was queued: say a sentence, make a call, or deliver a stall or a saturated pool with its stacks."""
         try:
             if isinstance(item, str):
                 say(item)
             elif callable(item):
                 item()
+            elif isinstance(item[0], Saturation):
+                self._receive_saturation(replace(item[0], stacks=self._stacks(item[1])))
             else:
                 self._receive(self._joined(self._resolved(*item)))
         except Exception as error:  # noqa: BLE001
@@ -157,12 +166,15 @@ class Delivery:
             return observation
 
     def _resolved(self, observation: Observation, captures: tuple[Capture, ...]) -> Observation:
-        stacks = iter([self._resolver.stack(taken.points) for taken in captures])
+        stacks = iter(self._stacks(captures))
         return replace(
             observation,
             samples=tuple(replace(sample, stack=next(stacks)) for sample in observation.samples),
             holds=tuple(replace(hold, stack=next(stacks)) for hold in observation.holds),
         )
+
+    def _stacks(self, captures: tuple[Capture, ...]) -> tuple[tuple[Frame, ...], ...]:
+        return tuple(self._resolver.stack(taken.points) for taken in captures)
 
 
 LOOP_NAMES = frozenset((code.co_filename, code.co_qualname) for code in LOOP_CODES)

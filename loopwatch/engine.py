@@ -18,7 +18,7 @@ from loopwatch.attach import Attachment
 from loopwatch.clocks import SystemClock, time
 from loopwatch.delivery import Delivery
 from loopwatch.loops import Loops
-from loopwatch.observations import Observation
+from loopwatch.observations import Observation, Saturation
 from loopwatch.outlets import Outlet
 from loopwatch.probes import allowances
 from loopwatch.probes.garbage import GarbageProbe
@@ -28,7 +28,7 @@ from loopwatch.probes.threads import ThreadProbe
 from loopwatch.schedule import Limits, limits_of
 from loopwatch.sentinel.process import Sentinel
 from loopwatch.settings import Settings
-from loopwatch.watchdog import Watchdog, WatchdogThread, Watched, stall_ids
+from loopwatch.watchdog import PoolFollower, Watchdog, WatchdogThread, Watched, stall_ids
 
 __all__ = ["ENGINE", "Engine", "Subscriber"]
 
@@ -44,6 +44,9 @@ class Subscriber(Protocol):
 
     def receive(self, observation: Observation, told: set[Any]) -> None:
         """Judge a stall and queue it for the sinks. Called by the delivery thread."""
+
+    def receive_saturation(self, saturation: Saturation, told: set[Any]) -> None:
+        """The same for a saturated pool, if its settings ask for any."""
 
     def forget(self) -> None:
         """Drop all that was recorded: this process is a fork's child."""
@@ -65,10 +68,11 @@ class Engine:
         self.enabling = threading.Lock()
         """Held while the process-wide watch is made or ended. Here, since a fork's child needs a new one."""
         self._ending = False
-        self.delivery = Delivery(self._receive)
+        self.delivery = Delivery(self._receive, self._receive_saturation)
         self._garbage = GarbageProbe()
         self._machine = MachineProbe()
         self._finalizer: Any = None
+        token = secrets.token_hex(5)
         self.watchdog = Watchdog(
             clock=SystemClock(),
             limits=Limits(),
@@ -77,8 +81,11 @@ class Engine:
             machine=self._machine,
             holders=HolderProbe(),
             allowances=allowances.within,
-            stall_ids=stall_ids(secrets.token_hex(5) + "-"),
+            stall_ids=stall_ids(token + "-"),
             report_failure=self.delivery.failed,
+        )
+        self.pools = PoolFollower(
+            SystemClock(), self.delivery.emit, iter(stall_ids(token + "-pool-")), self.delivery.failed
         )
         self.sentinel = Sentinel(self.delivery.queue.put)
         self.delivery.dumps = self.sentinel.dumps
@@ -189,6 +196,7 @@ class Engine:
 
     def _looked(self, due_ns: int) -> None:
         """The watchdog has looked. On its thread."""
+        self.pools.look(self.watchdog.watched, self.watchdog.limits)
         if not self.sentinel.reads:
             return
         limits, watched = self.watchdog.limits, self.watchdog.watched
@@ -210,6 +218,13 @@ class Engine:
         told: set[Any] = set()
         for subscriber in self._subscribers:
             subscriber.receive(observation, told)
+
+    def _receive_saturation(self, saturation: Saturation) -> None:
+        """Hand a saturated pool to every watch that wants such. On the delivery thread."""
+        told: set[Any] = set()
+        for subscriber in self._subscribers:
+            if subscriber.settings.saturated_ns is not None:
+                subscriber.receive_saturation(saturation, told)
 
     # ── flush, exit, fork ───────────────────────────────────────────────────────────────────────────────────────
 

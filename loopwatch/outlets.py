@@ -6,16 +6,18 @@ So a sink that hangs delays nobody, and one that raises is switched off and said
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from loopwatch.clocks import time
 from loopwatch.delivery import Queue, say
-from loopwatch.records import Stall
+from loopwatch.records import PoolSaturation, Stall
 from loopwatch.sinks import Sink, Source, describe_sink
 
 __all__ = ["Limiter", "Outlet"]
 
 FAILURES_ALLOWED = 3
 """A sink that raises this many times in a row is switched off."""
+Record = TypeVar("Record", Stall, PoolSaturation)
 Item = tuple[Callable[..., object], tuple[object, ...]]
 """What is to be called, and with what."""
 
@@ -31,6 +33,7 @@ class Outlet:
         """Under which it was asked for; None for a callable."""
         self.queue = Queue(f"loopwatch-sink-{describe_sink(sink)}"[:60], self._deliver)
         self._limiter = limiter
+        self._pool_limiter = None if limiter is None else Limiter()
         self._source = source
         self._failures = 0
         self._off = False
@@ -65,6 +68,13 @@ class Outlet:
         limited = stall if self._limiter is None else self._limiter.pass_on(stall)
         if limited is not None:
             self._put((self.sink, (limited,)))
+
+    def put_saturation(self, saturation: PoolSaturation) -> None:
+        """Queue a saturated pool, within limits of its own, for a sink that takes such. Called by the delivery thread."""
+        limiter = self._pool_limiter
+        limited = saturation if limiter is None else limiter.pass_on(saturation)
+        if limited is not None:
+            self.tell("pool", limited)
 
     def _put(self, item: Item) -> None:
         if self._off:
@@ -108,8 +118,8 @@ class Limiter:
         self._seen: OrderedDict[str, list[float]] = OrderedDict()  # [window start, passed, held back, their ms]
         self._announced: OrderedDict[str, None] = OrderedDict()
 
-    def pass_on(self, stall: Stall) -> Stall | None:
-        """The stall, with the count of those held back before it; None to hold it back."""
+    def pass_on(self, stall: Record) -> Record | None:
+        """The stall (or saturated pool), with the count of those held back before it; None to hold it back."""
         state = self._state(stall.fingerprint)
         if not self._must_pass(stall):
             if state[1] >= self._burst:
@@ -130,7 +140,7 @@ class Limiter:
             self._seen.popitem(last=False)
         return state
 
-    def _must_pass(self, stall: Stall) -> bool:
+    def _must_pass(self, stall: Stall | PoolSaturation) -> bool:
         if stall.ongoing:
             self._announced[stall.id] = None
             if len(self._announced) > self._fingerprints:

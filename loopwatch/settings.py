@@ -32,6 +32,8 @@ class Settings:
     """A turn this long is a stall."""
     ongoing_ms: float | None = 1000.0
     """A stall is announced while it lasts from here on, then at doubling intervals; None: only at its end."""
+    saturated_ms: float | None = 1000.0
+    """A pool for which work has been waiting this long is told of, then at doubling intervals; None: pools are not looked at."""
     sinks: tuple[Any, ...] = ("structlog",)
     """Callables that take a `Stall`, or names ("structlog"), with what they need after a colon."""
     app_packages: tuple[str, ...] = ()
@@ -56,6 +58,10 @@ class Settings:
     @property
     def ongoing_ns(self) -> int | None:
         return None if self.ongoing_ms is None else int(self.ongoing_ms * 1e6)
+
+    @property
+    def saturated_ns(self) -> int | None:
+        return None if self.saturated_ms is None else int(self.saturated_ms * 1e6)
 
 
 def resolve(
@@ -151,13 +157,16 @@ def _number(value: Any) -> float:
         raise ValueError("give milliseconds above 0, such as 50") from None
 
 
-def _positive_ms_or_none(value: Any) -> float | None:
-    if value is None or (isinstance(value, str) and value.strip().lower() in {"none", "off"}):
-        return None
-    try:
-        return _positive_ms(value)
-    except ValueError as error:
-        raise ValueError(f"{error}, or None for a report only at the end") from None
+def _positive_ms_or_none(none_means: str) -> Callable[[Any], float | None]:
+    def check(value: Any) -> float | None:
+        if value is None or (isinstance(value, str) and value.strip().lower() in {"none", "off"}):
+            return None
+        try:
+            return _positive_ms(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or None {none_means}") from None
+
+    return check
 
 
 def _whole(at_least: int) -> Callable[[Any], int]:
@@ -275,7 +284,8 @@ def _not_yet(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "threshold_ms": _positive_ms,
-    "ongoing_ms": _positive_ms_or_none,
+    "ongoing_ms": _positive_ms_or_none("for a report only at the end"),
+    "saturated_ms": _positive_ms_or_none("to leave pools alone"),
     "sinks": _sinks,
     "app_packages": _packages,
     "rules": _rules,

@@ -12,9 +12,10 @@ from loopwatch.engine import ENGINE
 from loopwatch.errors import SettingError
 from loopwatch.incidents import Incidents
 from loopwatch.judge import RULES, Rule, judge
-from loopwatch.observations import Observation, Verdict
+from loopwatch.judge.pools import judge_saturation
+from loopwatch.observations import Observation, Saturation, Verdict
 from loopwatch.outlets import Limiter, Outlet
-from loopwatch.records import Cause, Incident, LoopStats, Stall
+from loopwatch.records import Cause, Incident, LoopStats, PoolReading, PoolSaturation, Stall
 from loopwatch.schedule import doubled
 from loopwatch.settings import Settings, check_sink, resolve, shown, sink_name
 from loopwatch.sinks import describe_sink, sink_called
@@ -47,6 +48,7 @@ class Watch:
         self._incidents = Incidents(self.settings.keep)
         self._tallies: dict[tuple[str, int], Tally] = {}
         self._announced: OrderedDict[str, int] = OrderedDict()
+        self._saturations: OrderedDict[str, PoolSaturation] = OrderedDict()
         self._before = _spent()
         self.outlets = [outlet.renewed() for outlet in self.outlets]
 
@@ -63,6 +65,17 @@ class Watch:
         """Stalls grouped by fingerprint, most lost time first."""
         with self._lock:
             return self._incidents.all()
+
+    @property
+    def pools(self) -> tuple[PoolReading, ...]:
+        """Pools that loops work with, as they were read last, at most about half a second ago: for gauges."""
+        return ENGINE.pools.readings if self.settings.saturated_ms is not None else ()
+
+    @property
+    def saturations(self) -> tuple[PoolSaturation, ...]:
+        """Pools for which work waited and that were told of: the latest record of each, oldest first; at most `keep` of them."""
+        with self._lock:
+            return tuple(self._saturations.values())
 
     def stats(self) -> LoopStats:
         """Totals of all loops together, and of each in `.loops`."""
@@ -115,7 +128,7 @@ class Watch:
         """Judge a stall and hand it to the sinks. `told`: sinks by name that had this record from another watch."""
         if observation.duration_ns < self.settings.threshold_ns:
             return
-        if observation.ongoing and not self._announces(observation):
+        if observation.ongoing and not self._announces(observation, self.settings.ongoing_ns):
             return
         stall = judge(observation, self.settings.threshold_ms, self.settings.app_packages, self._rules)
         if not observation.ongoing:
@@ -129,8 +142,24 @@ class Watch:
                 outlet.put(stall)
         told.update(outlet.name for outlet in self.outlets if outlet.name is not None)
 
-    def _announces(self, observation: Observation) -> bool:
-        first = self.settings.ongoing_ns
+    def receive_saturation(self, saturation: Saturation, told: set[Any]) -> None:
+        """Judge a saturated pool and hand it to the sinks that take such. `told` as for `receive`."""
+        if saturation.ongoing and not self._announces(saturation, self.settings.saturated_ns):
+            return
+        if not saturation.ongoing and self._announced.pop(saturation.id, None) is None:
+            return
+        judged = judge_saturation(saturation, self.settings.app_packages)
+        with self._lock:
+            self._saturations[judged.id] = judged
+            if len(self._saturations) > self.settings.keep:
+                self._saturations.popitem(last=False)
+        for outlet in self.outlets:
+            if outlet.name is None or outlet.name not in told:
+                outlet.put_saturation(judged)
+        told.update(outlet.name for outlet in self.outlets if outlet.name is not None)
+
+    def _announces(self, observation: Observation | Saturation, first: int | None) -> bool:
+        """Whether what still lasts is to be told now: first after `first` nanoseconds, then at doubling intervals."""
         if first is None:
             return False
         due = doubled(first, self._announced.get(observation.id, 0))

@@ -4,7 +4,7 @@ from typing import Any
 
 from loopwatch.records import Cause, Stall
 
-__all__ = ["event_name", "fields_of", "one_line"]
+__all__ = ["event_name", "fields_of", "line_of", "one_line", "plain"]
 
 MAX_VALUE = 500
 """Characters of one value: a log line must stay a line."""
@@ -55,7 +55,7 @@ def fields_of(stall: Stall) -> dict[str, Any]:
     if stall.suppressed_count:
         fields["suppressed_count"] = stall.suppressed_count
         fields["suppressed_ms"] = round(stall.suppressed_ms, 1)
-    return {key: _plain(value) for key, value in fields.items()}
+    return {key: plain(value) for key, value in fields.items()}
 
 
 RESERVED = frozenset(
@@ -65,16 +65,22 @@ RESERVED = frozenset(
 """Keys of a log event, and names of structlog's own arguments, that a bound variable of the program must not take."""
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value that cannot break a log line: no control characters, and not too long."""
     if isinstance(value, str):
         return "".join(c if c.isprintable() else " " for c in value)[:MAX_VALUE]
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 def one_line(stall: Stall) -> str:
     """The event as `name key=value ...`, without what is None."""
-    pairs = (f"{key}={_quoted(value)}" for key, value in fields_of(stall).items() if value is not None)
-    return " ".join((event_name(stall), *pairs))
+    return line_of(event_name(stall), fields_of(stall))
+
+
+def line_of(name: str, fields: dict[str, Any]) -> str:
+    """The same for any event."""
+    pairs = (f"{key}={_quoted(value)}" for key, value in fields.items() if value is not None)
+    return " ".join((name, *pairs))
 
 
 def _quoted(value: Any) -> str:

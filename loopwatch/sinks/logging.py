@@ -1,9 +1,11 @@
-"""Stalls through the standard library's logging: one line to the logger "loopwatch"."""
+"""Stalls, and saturated pools, through the standard library's logging: one line to the logger "loopwatch"."""
 
 import logging
+from typing import Any
 
-from loopwatch.records import Stall
-from loopwatch.sinks.event import event_name, fields_of, one_line
+from loopwatch.records import PoolSaturation, Stall
+from loopwatch.sinks.event import event_name, fields_of, line_of
+from loopwatch.sinks.pool_event import EVENT, fields_of_pool
 
 __all__ = ["LoggingSink"]
 
@@ -12,7 +14,15 @@ class LoggingSink:
     """Warns; the fields are also on the record, as `record.loopwatch` (a dict)."""
 
     def __call__(self, stall: Stall) -> None:
-        logger = logging.getLogger("loopwatch")
-        if logger.isEnabledFor(logging.WARNING):
-            # The text goes in as an argument: a percent sign in it means nothing.
-            logger.warning("%s", one_line(stall), extra={"loopwatch": {"event": event_name(stall), **fields_of(stall)}})
+        self._warn(event_name(stall), fields_of(stall))
+
+    def pool(self, saturation: PoolSaturation) -> None:
+        """See `loopwatch.sinks.Hooks`."""
+        self._warn(EVENT, fields_of_pool(saturation))
+
+    @staticmethod
+    def _warn(name: str, fields: dict[str, Any]) -> None:
+        # The text goes in as an argument: a percent sign in it means nothing.
+        logging.getLogger("loopwatch").warning(
+            "%s", line_of(name, fields), extra={"loopwatch": {"event": name, **fields}}
+        )
