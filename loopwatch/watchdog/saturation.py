@@ -58,10 +58,13 @@ class _Followed:
 
     def note(self, reading: PoolReading, newest: Waiter | None, now_ns: int) -> None:
         """What one look saw. Who waits no more is forgotten, and whoever is the last in line now is remembered."""
-        self.marks = [mark for mark in self.marks if mark[1].still_waits()]
-        known = any(mark[1].ref is newest.ref for mark in self.marks) if newest is not None else True
-        if newest is not None and not known and len(self.marks) < MAX_MARKS:
+        if (
+            newest is not None
+            and len(self.marks) < MAX_MARKS
+            and all(one.ref is not newest.ref for _, one in self.marks)
+        ):
             self.marks.append((now_ns, newest))
+        self.marks = [(at_ns, one) for at_ns, one in self.marks if one.still_waits()]
         self.end_ns, self.looks = now_ns, self.looks + 1
         self.waiting_max = max(self.waiting_max, reading.waiting)
         self.reading = reading
