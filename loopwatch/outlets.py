@@ -33,7 +33,7 @@ class Outlet:
         """Under which it was asked for; None for a callable."""
         self.queue = Queue(f"loopwatch-sink-{describe_sink(sink)}"[:60], self._deliver)
         self._limiter = limiter
-        self._pool_limiter = None if limiter is None else Limiter()
+        self._pool_limiter = None if limiter is None else Limiter(announcements=True)
         self._source = source
         self._failures = 0
         self._off = False
@@ -106,15 +106,24 @@ class Limiter:
     """Lets the first few records of a fingerprint through per minute, and counts what it holds back.
 
     What was announced while it lasted is always told when it has ended. Used by one thread.
+
+    Args:
+        announcements: Whether the first announcement of each is limited, too; then there is no end without one.
     """
 
     def __init__(
-        self, burst: int = 5, per_s: float = 60.0, fingerprints: int = 2000, now: Callable[[], float] = time.monotonic
+        self,
+        burst: int = 5,
+        per_s: float = 60.0,
+        fingerprints: int = 2000,
+        now: Callable[[], float] = time.monotonic,
+        announcements: bool = False,
     ) -> None:
         self._burst = burst
         self._per_s = per_s
         self._fingerprints = fingerprints
         self._now = now
+        self._limits_announcements = announcements
         self._seen: OrderedDict[str, list[float]] = OrderedDict()  # [window start, passed, held back, their ms]
         self._announced: OrderedDict[str, None] = OrderedDict()
 
@@ -122,11 +131,16 @@ class Limiter:
         """The stall (or saturated pool), with the count of those held back before it; None to hold it back."""
         state = self._state(stall.fingerprint)
         if not self._must_pass(stall):
-            if state[1] >= self._burst:
-                state[2] += 1
-                state[3] += stall.duration_ms
+            if state[1] >= self._burst or (self._limits_announcements and not stall.ongoing):
+                if not stall.ongoing:
+                    state[2] += 1
+                    state[3] += stall.duration_ms
                 return None
             state[1] += 1
+        if stall.ongoing:
+            self._announced[stall.id] = None
+            if len(self._announced) > self._fingerprints:
+                self._announced.popitem(last=False)
         held, held_ms, state[2], state[3] = int(state[2]), state[3], 0, 0.0
         return replace(stall, suppressed_count=held, suppressed_ms=held_ms)
 
@@ -142,8 +156,5 @@ class Limiter:
 
     def _must_pass(self, stall: Stall | PoolSaturation) -> bool:
         if stall.ongoing:
-            self._announced[stall.id] = None
-            if len(self._announced) > self._fingerprints:
-                self._announced.popitem(last=False)
-            return True
+            return not self._limits_announcements or stall.id in self._announced
         return self._announced.pop(stall.id, 0) is None

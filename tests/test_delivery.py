@@ -3,11 +3,13 @@
 import logging
 import threading
 import time
+from dataclasses import replace
 
 import pytest
-from facts import ongoing, stall
+from facts import ongoing, saturation, stall
 
 from loopwatch.delivery import MAX_QUEUED, Queue
+from loopwatch.judge.pools import judge_saturation
 from loopwatch.outlets import FAILURES_ALLOWED, Limiter, Outlet
 
 PATIENCE_S = 10.0
@@ -324,3 +326,58 @@ def test_outlet_limits(started):
 
     assert joined(outlet.queue)
     assert [one.id for one in delivered] == ["0", "1"]
+
+
+# ── saturated pools ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def saturated(number, *, ongoing=True):
+    """A record of that saturation of one and the same pool; it has lasted for 1.5 s."""
+    return replace(judge_saturation(saturation(ongoing=ongoing)), id=f"pool-{number}")
+
+
+def test_announcements_are_limited():
+    """A pool that is full again and again: what was announced is told to its end, the rest counted."""
+    limiter = Limiter(burst=1, now=Clock(), announcements=True)
+    records = [saturated(number, ongoing=ongoing) for number in (1, 2, 3) for ongoing in (True, True, False)]
+
+    passed = [limiter.pass_on(record) for record in records]
+
+    assert [(one.id, one.ongoing) for one in passed if one] == [("pool-1", True), ("pool-1", True), ("pool-1", False)]
+
+
+def test_pools_held_back_are_counted():
+    """When the minute is over the next record says how many saturations were held back, and how long they lasted."""
+    clock = Clock()
+    limiter = Limiter(burst=1, per_s=60, now=clock, announcements=True)
+    for number in (1, 2, 3):
+        limiter.pass_on(saturated(number))
+        limiter.pass_on(saturated(number, ongoing=False))
+    clock.now += 61
+
+    passed = limiter.pass_on(saturated(4))
+
+    assert (passed.suppressed_count, passed.suppressed_ms) == (2, 3000)
+
+
+def test_pool_hook(started):
+    """A sink that takes saturated pools is told of them, apart from its limit for stalls; another is not asked to."""
+
+    class Both:
+        def __init__(self):
+            self.stalls, self.pools = [], []
+
+        def __call__(self, one):
+            self.stalls.append(one)
+
+        def pool(self, one):
+            self.pools.append(one)
+
+    both, stalls = Both(), []
+    outlets = [started(Outlet(both, "both", Limiter(burst=1, now=Clock()))), started(Outlet(stalls.append))]
+    for outlet in outlets:
+        outlet.put(stall())
+        outlet.put_saturation(saturated(1))
+        assert joined(outlet.queue)
+
+    assert (len(both.stalls), [one.id for one in both.pools], len(stalls)) == (1, ["pool-1"], 1)

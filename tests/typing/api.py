@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import assert_type
 
 import loopwatch
-from loopwatch import Cause, Incident, LoopStats, Origin, Stall, Watch
+from loopwatch import Cause, Incident, LoopStats, Origin, PoolReading, PoolSaturation, Stall, Watch
 
 # ── doors ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -44,6 +44,8 @@ def reading(watch: Watch) -> None:
     """What a watch answers."""
     assert_type(watch.stalls, tuple[Stall, ...])
     assert_type(watch.incidents, tuple[Incident, ...])
+    assert_type(watch.pools, tuple[PoolReading, ...])
+    assert_type(watch.saturations, tuple[PoolSaturation, ...])
     assert_type(watch.stats(), LoopStats)
     assert_type(watch.stats().loops, tuple[LoopStats, ...])
     assert_type(watch.flush(), bool)
