@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from loopwatch.clocks import time
+from loopwatch.probes.collector import NO_COLLECTION
 from loopwatch.probes.pools import anyio, executors
 from loopwatch.probes.pools.base import Pool, Waiter
 from loopwatch.probes.pools.executors import Executors
@@ -40,11 +41,12 @@ class PoolProbe:
         for loop, info in loops:
             found += _guarded(anyio.anyio_pool, loop, info)
         if executors.MODULE in sys.modules:
-            frames = sys._current_frames()
-            try:
-                found += _guarded(self._executors.read, loops, frames)
-            finally:
-                frames.clear()  # our own frame is among them, and holds them all
+            with NO_COLLECTION:
+                frames = sys._current_frames()
+                try:
+                    found += _guarded(self._executors.read, loops, frames)
+                finally:
+                    frames.clear()  # our own frame is among them, and holds them all
         if "sqlalchemy" in sys.modules:
             found += _guarded(self._connections.read, tuple(ident for pool in found for ident in pool.workers))
         return found
@@ -59,14 +61,14 @@ class PoolProbe:
         time.sleep(
             0
         )  # gives the GIL up: how late a stack is can only be told from the time that it takes to get it back
-        frames = sys._current_frames()
-        try:
+        with NO_COLLECTION:
+            frames = sys._current_frames()
             late_ns = time.monotonic_ns() - asked
-            taken = [
-                capture(frames[ident], boundary, MAX_FRAMES) for ident in list(workers)[:MAX_WORKERS] if ident in frames
-            ]
-        finally:
-            frames.clear()
+            chosen = [ident for ident in workers if ident in frames][:MAX_WORKERS]
+            try:
+                taken = [capture(frames[ident], boundary, MAX_FRAMES) for ident in chosen]
+            finally:
+                frames.clear()
         return late_ns, tuple(one for one in taken if not _is_idle(one))
 
 
