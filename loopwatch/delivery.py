@@ -4,9 +4,11 @@ Nothing here runs on a loop's thread.
 """
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -15,10 +17,10 @@ from loopwatch.clocks import time
 from loopwatch.observations import Observation, Saturation
 from loopwatch.probes.code import Resolver, frame_at
 from loopwatch.probes.stacks import Capture
-from loopwatch.records import Frame
+from loopwatch.records import Frame, LoopInfo
 from loopwatch.sentinel.dumps import Dump, joined
 
-__all__ = ["Delivery", "Queue", "say"]
+__all__ = ["Delivery", "Queue", "introduce", "say"]
 
 MAX_QUEUED = 1000
 MAX_FAILURES_SAID = 20
@@ -27,6 +29,24 @@ MAX_FAILURES_SAID = 20
 def say(message: str) -> None:
     """Tell the user once about trouble of loopwatch's own. Not called on a loop's thread."""
     logging.getLogger("loopwatch").error("%s", message)
+
+
+def introduce(info: LoopInfo, threshold_ms: float, verbose: bool) -> None:
+    """Tell, once in each process, that its first loop is watched: on stderr for those who ask for it, else at level DEBUG."""
+    line = (
+        f"loopwatch: watching {_program()}, process {info.pid}: first loop {info.backend} in {info.thread}; "
+        f"a turn of {threshold_ms:g} ms is a stall"
+    )
+    if verbose and sys.stderr is not None:
+        sys.stderr.write(line + "\n")
+    else:
+        logging.getLogger("loopwatch").debug("%s", line)
+
+
+def _program() -> str:
+    """A name for this process: its script's, or its package's under `python -m`."""
+    path = Path(sys.argv[0] if sys.argv else "")
+    return (path.parent.name if path.name == "__main__.py" else path.name) or "python"
 
 
 class Queue:

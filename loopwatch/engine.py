@@ -12,11 +12,12 @@ import os
 import secrets
 import sys
 import threading
+from functools import partial
 from typing import Any, Protocol
 
 from loopwatch.attach import Attachment
 from loopwatch.clocks import SystemClock, time
-from loopwatch.delivery import Delivery
+from loopwatch.delivery import Delivery, introduce
 from loopwatch.loops import Loops
 from loopwatch.observations import Observation, Saturation
 from loopwatch.outlets import Outlet
@@ -67,7 +68,7 @@ class Engine:
         self._lock = threading.RLock()
         self.enabling = threading.Lock()
         """Held while the process-wide watch is made or ended. Here, since a fork's child needs a new one."""
-        self._ending = False
+        self._ending = self._introduced = False
         self.delivery = Delivery(self._receive, self._receive_saturation)
         self._garbage = GarbageProbe()
         self._machine = MachineProbe()
@@ -94,7 +95,7 @@ class Engine:
             self.watchdog,
             lambda: bool(self._subscribers) and not self._ending,
             self._start_threads,
-            self._thread.ring,
+            self._loop_came,
             self._loop_went,
             self.delivery.failed,
         )
@@ -170,6 +171,14 @@ class Engine:
 
     def _loop_closes(self, loop: Any) -> None:
         self.loops.closing(loop)
+
+    def _loop_came(self, watched: Watched) -> None:
+        self._thread.ring()
+        listeners = [one.settings for one in self._subscribers if one.outlets]
+        if listeners and not self._introduced:
+            self._introduced = True
+            verbose, threshold_ms = any(one.verbose for one in listeners), self.watchdog.limits.threshold_ns / 1e6
+            self.delivery.queue.put(partial(introduce, watched.heartbeat.info, threshold_ms, verbose))
 
     def _loop_went(self, watched: Watched) -> None:
         self._thread.ring(lambda: self.watchdog.close(watched))

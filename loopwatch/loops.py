@@ -83,7 +83,7 @@ class Loops:
         watchdog: Told of loops by replacing its tuple `watched`.
         wanted: Whether anybody watches at all.
         ready: Called when a loop comes: the threads must run from now on.
-        listed: Called when it is watched.
+        listed: Called with a loop's notes when it is watched.
         gone: Called with a loop's notes when it has gone.
         failed: Called with one sentence when attaching or detaching failed.
     """
@@ -93,7 +93,7 @@ class Loops:
         watchdog: Watchdog,
         wanted: Callable[[], bool],
         ready: Callable[[], None],
-        listed: Callable[[], None],
+        listed: Callable[[Watched], None],
         gone: Callable[[Watched], None],
         failed: Callable[[str], None],
     ) -> None:
@@ -174,7 +174,7 @@ class Loops:
             heartbeat.detach()
             probe.close()
             return None
-        self._listed()
+        self._listed(watched)
         return watched
 
     def detach_all(self) -> None:

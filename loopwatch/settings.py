@@ -50,6 +50,10 @@ class Settings:
     """Samples kept of one stall; older ones are thinned out."""
     keep: int = 1000
     """How many ended stalls, and how many incidents, `Watch` remembers."""
+    enabled: bool = True
+    """False: nothing is watched or installed, whoever asks for it: `LOOPWATCH_ENABLED=0` is the way back in production."""
+    verbose: bool = False
+    """Whether each process says on stderr, once, what is watched in it; else that is a line of level DEBUG in the log."""
 
     @property
     def threshold_ns(self) -> int:
@@ -294,4 +298,6 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "max_frames": _whole(4),
     "max_samples": _whole(2),
     "keep": _whole(1),
+    "enabled": _flag,
+    "verbose": _flag,
 }

@@ -35,11 +35,12 @@ class Watch:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.outlets: list[Outlet] = [_outlet(sink, self) for sink in settings.sinks]
+        self.outlets: list[Outlet] = [_outlet(sink, self) for sink in settings.sinks if settings.enabled]
         self._rules = (*map(_guarded, settings.rules), *RULES)
         self._closed = False
         self.forget()
-        ENGINE.subscribe(self)
+        if settings.enabled:
+            ENGINE.subscribe(self)
 
     def forget(self) -> None:
         """Drop all that was recorded: called in the child after a fork, where threads and locks are gone, too."""
