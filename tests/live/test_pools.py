@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import anyio
-import pytest
 
 import loopwatch
 
@@ -112,7 +111,7 @@ def test_default_executor(backend):
     assert ended.id == ongoing.id
 
 
-def test_connections(backend, tmp_path):
+def test_connections(tmp_path):
     """Threads that wait for one of SQLAlchemy's connections: told with the user's lines at which the threads stand."""
     require("sqlalchemy")
     import sqlalchemy
@@ -127,7 +126,7 @@ def test_connections(backend, tmp_path):
 
         return [anyio.to_thread.run_sync(query) for _ in range(3)]
 
-    ongoing, pool, _ = told(backend, start, "sqlalchemy")
+    ongoing, pool, _ = told("asyncio", start, "sqlalchemy")
     engine.dispose()
 
     assert (pool.borrowed, pool.total, pool.waiting) == (1, 1, 2)
@@ -135,7 +134,7 @@ def test_connections(backend, tmp_path):
     assert lines == {loops.line_of("QUERY", __file__): 2, HOLD_LINE: 1}
 
 
-def test_tasks_wait_for_connections(backend, tmp_path):
+def test_tasks_wait_for_connections(tmp_path):
     """Tasks that wait for a connection of an async engine."""
     require("sqlalchemy", "aiosqlite")
     from sqlalchemy.ext.asyncio import create_async_engine
@@ -153,18 +152,17 @@ def test_tasks_wait_for_connections(backend, tmp_path):
 
         return [all_of_them()]
 
-    ongoing, pool, ended = told(backend, start, "sqlalchemy")
+    ongoing, pool, ended = told("asyncio", start, "sqlalchemy")
 
     assert (pool.borrowed, pool.total, pool.waiting) == (1, 1, 2)
     assert ongoing.workers == ()
     assert ended.oldest_wait_max_ms > 0
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_sync_endpoints_under_load(tmp_path, loop):
+def test_sync_endpoints_under_load(tmp_path):
     """More requests to a plain `def` endpoint than there are threads: told once it lasts, with the endpoint's line, and its end."""
-    require("fastapi", "uvicorn", loop)
-    command = ["-m", "uvicorn", "apps.threads:app", "--port", "{port}", "--loop", loop]
+    require("fastapi", "uvicorn", "uvloop")
+    command = ["-m", "uvicorn", "apps.threads:app", "--port", "{port}", "--loop", "uvloop"]
     with serving(command, tmp_path) as process:
         load = [threading.Thread(target=request, args=(process.port,)) for _ in range(12)]
         for thread in load:

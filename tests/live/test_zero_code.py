@@ -20,9 +20,9 @@ SAID = re.compile(r"loopwatch: watching .*, process (\d+): first loop (\S+) in .
 
 
 @contextmanager
-def launched(command: tuple[str, ...], folder: Path, **environ: str) -> Iterator[Process]:
+def launched(command: tuple[str, ...], folder: Path) -> Iterator[Process]:
     """A server whose app does not import loopwatch, started through `loopwatch run`."""
-    with serving([*RUN, sys.executable, *command], folder, environ={"LIVE_ENABLE": "never", **environ}) as process:
+    with serving([*RUN, sys.executable, *command], folder, environ={"LIVE_ENABLE": "never"}) as process:
         yield process
 
 
@@ -54,15 +54,7 @@ def wait_for(count: int, process: Process) -> None:
     until(lambda: len(stalls(process)) >= count, 30, f"{count} stalls of /block")
 
 
-ALONE = [
-    "uvicorn",
-    "uvicorn-uvloop",
-    "gunicorn-uvicorn",
-    "gunicorn-uvicorn-preload",
-    "hypercorn",
-    "granian",
-    "granian-uvloop",
-]
+ALONE = ["uvicorn-uvloop", "gunicorn-uvicorn", "gunicorn-uvicorn-preload", "hypercorn", "granian-uvloop"]
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -111,17 +103,6 @@ def test_uvicorn_that_reloads(tmp_path: Path) -> None:
         leave_cleanly(process)
 
     assert_told(process, [first, second], "asyncio", file=source / "apps" / "blocking.py")
-
-
-def test_switched_off(tmp_path: Path) -> None:
-    """With `LOOPWATCH_ENABLED=0` the server serves, and nothing is told."""
-    require("fastapi", "uvicorn")
-    with launched((*UVICORN, "--loop", "asyncio"), tmp_path, LOOPWATCH_ENABLED="0") as process:
-        process.get("/block")
-        leave_cleanly(process)
-
-    assert introduced(process) == {}
-    assert "event_loop_blocked" not in process.stderr
 
 
 def test_interrupted(tmp_path: Path) -> None:
