@@ -57,6 +57,7 @@ def left_behind() -> list[str]:
         *(f"watched {one.heartbeat.info}" for one in ENGINE.watchdog.watched),
         *(f"subscriber {one}" for one in ENGINE._subscribers),
         *(f"AbstractEventLoop.{name}" for name in vars(asyncio.AbstractEventLoop) if name == "__init_subclass__"),
+        *([] if gc.isenabled() else ["the collector switched off"]),
         *(f"allowance {one.reason!r}" for one in allowances._open.values()),
     ]
 

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from loopwatch.enabling import watching
 from loopwatch.engine import ENGINE
 from loopwatch.testing import capture_stalls
-from loopwatch.watch import watching
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="procfs is Linux's")
 

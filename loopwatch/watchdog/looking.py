@@ -15,6 +15,7 @@ from types import FrameType
 
 from loopwatch.clocks import Clock
 from loopwatch.observations import Reading, Turn
+from loopwatch.probes.collector import NO_COLLECTION
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.holders import HolderProbe
 from loopwatch.probes.machine import MachineProbe
@@ -142,19 +143,23 @@ class Watchdog:
 
     def _see(self, due_ns: int) -> list[tuple[Watched, Look]]:
         """Frames first, then readings and walks; nothing here may give up the GIL."""
-        frames = self._frames()
+        with NO_COLLECTION:
+            frames = self._frames()
+            try:
+                return self._walk(frames, due_ns)
+            finally:
+                # Our own frame is among them and holds them all: without this, foreign locals would live until a collection.
+                frames.clear()
+
+    def _walk(self, frames: dict[int, FrameType], due_ns: int) -> list[tuple[Watched, Look]]:
         now = self._clock.now_ns()
         seen = []
-        try:
-            for watched in (one for one in self.watched if not one.failed):
-                try:
-                    seen.append((watched, self._look_at(watched, frames, now, due_ns)))
-                except Exception as error:  # noqa: BLE001
-                    self._give_up(watched, error)
-            self._note_holders(frames, now, due_ns)
-        finally:
-            # Our own frame is among them and holds them all: without this, foreign locals would live until a collection.
-            frames.clear()
+        for watched in (one for one in self.watched if not one.failed):
+            try:
+                seen.append((watched, self._look_at(watched, frames, now, due_ns)))
+            except Exception as error:  # noqa: BLE001
+                self._give_up(watched, error)
+        self._note_holders(frames, now, due_ns)
         return seen
 
     def _note_holders(self, frames: dict[int, FrameType], now: int, due_ns: int) -> None:

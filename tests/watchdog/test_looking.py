@@ -1,6 +1,8 @@
 """The watchdog, look by look: what it samples, what it tells, and that it leaves alone what it fails on."""
 
+import gc
 import itertools
+import sys
 
 import pytest
 from facts import allowance, collection
@@ -337,3 +339,17 @@ def test_thread_without_a_frame(bench):
     bench.blocks(300)
 
     assert len(bench.told[0].samples) > 3
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="collections wait for the next bytecode from 3.12 on")
+def test_frames_are_walked_so(bench):
+    """The watchdog takes frames, walks them and lets them go with the collector paused."""
+    states = []
+    frames = bench.watchdog._frames
+    bench.watchdog._frames = lambda: (states.append(gc.isenabled()), frames())[1]
+
+    bench.blocks(200)
+
+    assert states
+    assert not any(states)
+    assert gc.isenabled()
