@@ -51,14 +51,18 @@ def any_ms(value: Any) -> float:
     return number
 
 
-def positive_ms_or_none(value: Any) -> float | None:
-    """Milliseconds above 0; None, "none" or "off" is None."""
-    if value is None or (isinstance(value, str) and value.strip().lower() in {"none", "off"}):
-        return None
-    try:
-        return positive_ms(value)
-    except ValueError as error:
-        raise ValueError(f"{error}, or None for a report only at the end") from None
+def positive_ms_or_none(none_means: str) -> Callable[[Any], float | None]:
+    """Makes a check for milliseconds above 0, where None, "none" or "off" is None; `none_means` tells what that is for."""
+
+    def check(value: Any) -> float | None:
+        if value is None or (isinstance(value, str) and value.strip().lower() in {"none", "off"}):
+            return None
+        try:
+            return positive_ms(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or None {none_means}") from None
+
+    return check
 
 
 def whole(at_least: int) -> Callable[[Any], int]:

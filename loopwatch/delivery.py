@@ -4,21 +4,24 @@ Nothing here runs on a loop's thread.
 """
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from loopwatch.attach import LOOP_CODES
 from loopwatch.clocks import time
-from loopwatch.observations import Observation
+from loopwatch.observations import Observation, Saturation
 from loopwatch.probes.code import Resolver, frame_at
 from loopwatch.probes.stacks import Capture
 from loopwatch.probes.trio import loop_codes
+from loopwatch.records import Frame, LoopInfo
 from loopwatch.sentinel.dumps import Dump, joined
 
-__all__ = ["Delivery", "Queue", "say"]
+__all__ = ["Delivery", "Queue", "introduce", "say"]
 
 MAX_QUEUED = 1000
 MAX_FAILURES_SAID = 20
@@ -28,6 +31,24 @@ RETRY_S = 60.0
 def say(message: str) -> None:
     """Tell the user once about trouble of loopwatch's own. Not called on a loop's thread."""
     logging.getLogger("loopwatch").error("%s", message)
+
+
+def introduce(info: LoopInfo, threshold_ms: float, verbose: bool) -> None:
+    """Tell, once in each process, that its first loop is watched: on stderr for those who ask for it, else at level DEBUG."""
+    line = (
+        f"loopwatch: watching {_program()}, process {info.pid}: first loop {info.backend} in {info.thread}; "
+        f"a turn of {threshold_ms:g} ms is a stall"
+    )
+    if verbose and sys.stderr is not None:
+        sys.stderr.write(line + "\n")
+    else:
+        logging.getLogger("loopwatch").debug("%s", line)
+
+
+def _program() -> str:
+    """A name for this process: its script's, or its package's under `python -m`."""
+    path = Path(sys.argv[0] if sys.argv else "")
+    return (path.parent.name if path.name == "__main__.py" else path.name) or "python"
 
 
 class Queue:
@@ -151,21 +172,26 @@ class Delivery:
     Args:
         receive: Called with each completed stall, on this thread.
         pass_time: As for `Queue`, on this thread.
+        receive_saturation: As `receive`, for pools.
     """
 
     def __init__(
-        self, receive: Callable[[Observation], None], pass_time: Callable[[], float | None] = lambda: None
+        self,
+        receive: Callable[[Observation], None],
+        pass_time: Callable[[], float | None] = lambda: None,
+        receive_saturation: Callable[[Saturation], None] = lambda _saturation: None,
     ) -> None:
         self.dumps: Callable[[], Sequence[Dump]] = tuple
         """What the sentinel has seen lately."""
         self.queue = Queue("loopwatch-delivery", self.handle, pass_time=self._time_passes)
         self._receive = receive
         self._pass_time = pass_time
+        self._receive_saturation = receive_saturation
         self._resolver = Resolver()
         self._said: set[str] = set()
 
-    def emit(self, observation: Observation, captures: tuple[Capture, ...]) -> None:
-        """Queue a stall with its stacks. Called by the watchdog."""
+    def emit(self, observation: Observation | Saturation, captures: tuple[Capture, ...]) -> None:
+        """Queue a stall, or a saturated pool, with its stacks. Called by the watchdog."""
         self.queue.put((observation, captures))
 
     def failed(self, what: str) -> None:
@@ -183,12 +209,14 @@ class Delivery:
             self.handle(call)
 
     def handle(self, item: Any) -> None:
-        """Do what was queued: say a sentence, make a call, or deliver a stall with its stacks."""
+        """Do what was queued: say a sentence, make a call, or deliver a stall or a saturated pool with its stacks."""
         try:
             if isinstance(item, str):
                 say(item)
             elif callable(item):
                 item()
+            elif isinstance(item[0], Saturation):
+                self._receive_saturation(replace(item[0], stacks=self._stacks(item[1])))
             else:
                 self._receive(self._joined(self._resolved(*item)))
         except Exception as error:  # noqa: BLE001
@@ -209,12 +237,15 @@ class Delivery:
             return observation
 
     def _resolved(self, observation: Observation, captures: tuple[Capture, ...]) -> Observation:
-        stacks = iter([self._resolver.stack(taken.points) for taken in captures])
+        stacks = iter(self._stacks(captures))
         return replace(
             observation,
             samples=tuple(replace(sample, stack=next(stacks)) for sample in observation.samples),
             holds=tuple(replace(hold, stack=next(stacks)) for hold in observation.holds),
         )
+
+    def _stacks(self, captures: tuple[Capture, ...]) -> tuple[tuple[Frame, ...], ...]:
+        return tuple(self._resolver.stack(taken.points) for taken in captures)
 
 
 def _loop_names() -> frozenset[tuple[str, str]]:

@@ -13,14 +13,15 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from loopwatch.attach import Attachment
 from loopwatch.attach_trio import TrioAttachment
 from loopwatch.clocks import SystemClock, time
-from loopwatch.delivery import Delivery, say
+from loopwatch.delivery import Delivery, introduce, say
 from loopwatch.loops import Loops
-from loopwatch.observations import Observation, Turn
+from loopwatch.observations import Observation, Saturation, Turn
 from loopwatch.probes import allowances, awaited
 from loopwatch.probes.garbage import GarbageProbe
 from loopwatch.probes.holders import HolderProbe
@@ -29,7 +30,7 @@ from loopwatch.probes.threads import ThreadProbe
 from loopwatch.schedule import Limits
 from loopwatch.sentinel.process import Sentinel
 from loopwatch.subscribers import Subscriber, Subscribers
-from loopwatch.watchdog import Watchdog, WatchdogThread, Watched, stall_ids
+from loopwatch.watchdog import PoolFollower, Watchdog, WatchdogThread, Watched, stall_ids
 
 __all__ = ["ENGINE", "Engine"]
 
@@ -52,11 +53,12 @@ class Engine:
         self._lock = threading.RLock()
         self.enabling = threading.Lock()
         """Held while the process-wide watch is made or ended. Here, since a fork's child needs a new one."""
-        self._ending = False
-        self.delivery = Delivery(self._receive, self._pass_time)
+        self._ending = self._introduced = False
+        self.delivery = Delivery(self._receive, self._pass_time, self._receive_saturation)
         self._garbage = GarbageProbe()
         self._machine = MachineProbe()
         self._finalizer: Any = None
+        token = secrets.token_hex(5)
         self.watchdog = Watchdog(
             clock=SystemClock(),
             limits=Limits(),
@@ -65,8 +67,11 @@ class Engine:
             machine=self._machine,
             holders=HolderProbe(),
             allowances=allowances.within,
-            stall_ids=stall_ids(secrets.token_hex(5) + "-"),
+            stall_ids=stall_ids(token + "-"),
             report_failure=self.delivery.failed,
+        )
+        self.pools = PoolFollower(
+            SystemClock(), self.delivery.emit, iter(stall_ids(token + "-pool-")), self.delivery.failed
         )
         self.sentinel = Sentinel(self.delivery.queue.put)
         self.delivery.dumps = self.sentinel.dumps
@@ -75,7 +80,7 @@ class Engine:
             self.watchdog,
             lambda: bool(self._subscribers) and not self._ending,
             self._start_threads,
-            self._thread.wake,
+            self._loop_came,
             self._loop_went,
             self.delivery.failed,
         )
@@ -176,6 +181,14 @@ class Engine:
         """A run of trio begins on this thread."""
         self.loops.trio_begins()
 
+    def _loop_came(self, watched: Watched) -> None:
+        self._thread.wake()
+        listeners = [one.settings for one in self._subscribers if one.outlets]
+        if listeners and not self._introduced:
+            self._introduced = True
+            verbose, threshold_ms = any(one.verbose for one in listeners), self.watchdog.limits.threshold_ns / 1e6
+            self.delivery.queue.put(partial(introduce, watched.heartbeat.info, threshold_ms, verbose))
+
     def _loop_went(self, watched: Watched, turns: list[Turn]) -> None:
         self._thread.ring(lambda: self.watchdog.close(watched, turns))
 
@@ -198,6 +211,7 @@ class Engine:
 
     def _looked(self, due_ns: int) -> None:
         """The watchdog has looked. On its thread."""
+        self.pools.look(self.watchdog.watched, self.watchdog.limits)
         if not self.sentinel.reads:
             return
         limits, watched = self.watchdog.limits, self.watchdog.watched
@@ -219,6 +233,9 @@ class Engine:
 
     def _pass_time(self) -> float | None:
         return self._subscribers.pass_time()
+
+    def _receive_saturation(self, saturation: Saturation) -> None:
+        self._subscribers.receive_saturation(saturation)
 
     # ── flush, exit, fork ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -92,7 +92,7 @@ class Loops:
         watchdog: Told of loops by replacing its tuple `watched`.
         wanted: Whether anybody watches at all.
         ready: Called when a loop comes: the threads must run from now on.
-        listed: Called when it is watched.
+        listed: Called with a loop's notes when it is watched.
         gone: Called with a loop's notes and its last turns when it has gone, if those are worth telling.
         failed: Called with one sentence when attaching or detaching failed.
     """
@@ -102,7 +102,7 @@ class Loops:
         watchdog: Watchdog,
         wanted: Callable[[], bool],
         ready: Callable[[], None],
-        listed: Callable[[], None],
+        listed: Callable[[Watched], None],
         gone: Callable[[Watched, list[Turn]], None],
         failed: Callable[[str], None],
     ) -> None:
@@ -204,7 +204,7 @@ class Loops:
         if not listed:
             heartbeat.detach()
             return None
-        self._listed()
+        self._listed(watched)
         return watched
 
     def _has_host(self, run: TrioRun) -> bool:

@@ -6,7 +6,7 @@ Times are integer nanoseconds of the monotonic clock. Nothing here holds a frame
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from loopwatch.records import Cause, Frame, LoopInfo, RequestInfo, TraceInfo, Waiting
+from loopwatch.records import Cause, Frame, LoopInfo, PoolReading, RequestInfo, TraceInfo, Waiting
 
 __all__ = [
     "Allowance",
@@ -15,6 +15,7 @@ __all__ = [
     "Observation",
     "Reading",
     "Sample",
+    "Saturation",
     "Syscall",
     "Turn",
     "Verdict",
@@ -204,6 +205,33 @@ class Observation:
     """The shortest turn that anyone calls a stall."""
     ran_ns: int | None = None
     """For how long the loop had been watched in this run of it when the stall ended; None: not known."""
+
+    @property
+    def duration_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """The raw facts of a time in which work waited for a pool at every look."""
+
+    id: str
+    ongoing: bool
+    started_at: datetime
+    start_ns: int
+    """The first look at which work waited."""
+    end_ns: int
+    """The last one."""
+    looks: int
+    reading: PoolReading
+    waiting_max: int
+    oldest_wait_max_ms: float | None
+    pid: int
+    late_ns: int = 0
+    """For how long the watchdog had waited for the GIL when it took the stacks."""
+    switch_interval_ns: int = 5_000_000
+    stacks: tuple[tuple[Frame, ...], ...] = ()
+    """Of the pool's threads, outermost first; resolved later."""
 
     @property
     def duration_ns(self) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from loopwatch.clocks import time
 from loopwatch.delivery import Queue, say
+from loopwatch.pool_limits import PoolLimits
 from loopwatch.quotas import Quotas
-from loopwatch.records import Incident, Stall
+from loopwatch.records import Incident, PoolSaturation, Stall
 from loopwatch.sinks import Sink, Source, describe_sink
 
 __all__ = ["Outlet"]
@@ -30,6 +31,7 @@ class Outlet:
         """Under which it was asked for; None for a callable."""
         self.queue = Queue(f"loopwatch-sink-{describe_sink(sink)}"[:60], self._deliver)
         self._quotas = quotas
+        self._pool_limits = None if quotas is None else PoolLimits()
         self._source = source
         self._failures = 0
         self._off = False
@@ -95,6 +97,12 @@ class Outlet:
         if record is not None:
             self._put((self.sink, (record,)))
         return record is not None
+
+    def put_saturation(self, saturation: PoolSaturation, now: float) -> None:
+        """Queue a saturated pool, within limits of its own, for a sink that takes such."""
+        record = saturation if self._pool_limits is None else self._pool_limits.pass_on(saturation, now)
+        if record is not None:
+            self.tell("pool", record)
 
     def owes(self, stall: Stall) -> bool:
         """Whether the sink was told of this stall while it lasted, and has yet to be told its end."""

@@ -16,6 +16,9 @@ __all__ = [
     "LoopInfo",
     "LoopStats",
     "Origin",
+    "PoolReading",
+    "PoolSaturation",
+    "PoolWorkers",
     "RequestInfo",
     "Severity",
     "Share",
@@ -409,3 +412,81 @@ class LoopStats:
     looks: int = 0
     """How many lags there have been since the watch began."""
     loops: tuple["LoopStats", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReading:
+    """A pool of threads or connections at one moment; read about twice a second."""
+
+    kind: str
+    """"anyio" (a loop's default limiter), "executor" (a `ThreadPoolExecutor`) or "sqlalchemy" (a connection pool)."""
+    name: str
+    """"default limiter", the prefix of an executor's threads, or a connection pool's class and dialect."""
+    loop: LoopInfo | None
+    """The loop whose default it is; None: it belongs to the process."""
+    borrowed: int
+    """Tokens, threads or connections in use."""
+    total: int | None
+    """How many there may be; None: any number."""
+    waiting: int
+    """How many wait for one."""
+    oldest_wait_ms: float | None = None
+    """For how long the first in line has waited at least: since it was first seen. None: nobody waits, or that cannot be told."""
+
+    @property
+    def saturated(self) -> bool:
+        """Whether somebody waits for another to be done."""
+        return self.waiting > 0 and self.total is not None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolWorkers:
+    """Threads of a pool that stand at one line."""
+
+    count: int
+    origin: Origin | None
+    """The line; None where it cannot be told."""
+    stack: tuple[Frame, ...]
+    """Of one of them, outermost first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSaturation:
+    """A time in which work waited for a pool at every look: an incident of its own, from its start to its end."""
+
+    id: str
+    state: str
+    """"ongoing" while it lasts, "ended" afterwards; all records carry one id."""
+    started_at: datetime
+    """When it was first seen: it may have begun up to half a second earlier."""
+    duration_ms: float
+    """From the first to the last look at which work waited: it may have lasted up to half a second longer at either end."""
+    looks: int
+    """At how many looks in a row work waited."""
+    pool: PoolReading
+    """At the last of them."""
+    waiting_max: int
+    """The most that waited at one of them."""
+    oldest_wait_max_ms: float | None
+    """The longest that somebody had waited at least, at one of them."""
+    workers: tuple[PoolWorkers, ...]
+    """What its threads were doing at the latest announcement, most first; idle ones are left out.
+
+    Of a connection pool that threads use: what the threads of all thread pools were doing."""
+    advice: str
+    fingerprint: str
+    pid: int
+    suppressed_count: int = 0
+    """How many with this fingerprint were held back since the last record."""
+    suppressed_ms: float = 0.0
+    """Their total duration."""
+
+    @property
+    def ongoing(self) -> bool:
+        """Whether it still lasts."""
+        return self.state == "ongoing"
+
+    @property
+    def origin(self) -> Origin | None:
+        """The line at which most of its threads stood."""
+        return self.workers[0].origin if self.workers else None

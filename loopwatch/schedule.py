@@ -21,6 +21,8 @@ class Limits:
     threshold_ns: int = 100_000_000
     ongoing_ns: tuple[int, ...] = ()
     """First announcements, one per watch that wants any."""
+    saturated_ns: tuple[int, ...] = ()
+    """First announcements of saturated pools, one per watch that wants any."""
     max_frames: int = 64
     max_samples: int = 200
 
@@ -48,6 +50,7 @@ def limits_of(settings: Iterable[Settings]) -> Limits:
     return Limits(
         threshold_ns=min(one.threshold_ns for one in every),
         ongoing_ns=tuple(sorted({one.ongoing_ns for one in every if one.ongoing_ns is not None})),
+        saturated_ns=tuple(sorted({one.saturated_ns for one in every if one.saturated_ns is not None})),
         max_frames=max(one.max_frames for one in every),
         max_samples=max(one.max_samples for one in every),
     )
@@ -63,9 +66,13 @@ def next_sample_age(age_ns: int, limits: Limits) -> int:
     return min(int(age_ns * GROWTH), age_ns + LONGEST_GAP_NS)
 
 
-def next_announcement(limits: Limits, announced_ns: int) -> int | None:
-    """The age at which the next announcement of any watch falls due, after one at `announced_ns` (0: none yet)."""
-    return min((doubled(first, announced_ns) for first in limits.ongoing_ns), default=None)
+def next_announcement(firsts: Iterable[int], announced_ns: int) -> int | None:
+    """The age at which the next announcement of any watch falls due, after one at `announced_ns` (0: none yet).
+
+    Args:
+        firsts: The age at which each watch wants its first one.
+    """
+    return min((doubled(first, announced_ns) for first in firsts), default=None)
 
 
 def doubled(first_ns: int, after_ns: int) -> int:

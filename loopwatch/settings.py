@@ -42,6 +42,8 @@ class Settings:
     """A turn this long is a stall."""
     ongoing_ms: float | None = 1000.0
     """A stall is announced while it lasts from here on, then at doubling intervals; None: only at its end."""
+    saturated_ms: float | None = 1000.0
+    """A pool for which work has been waiting this long is told of, then at doubling intervals; None: pools are not looked at."""
     sinks: tuple[Any, ...] = ("structlog",)
     """Callables that take a `Stall`, or names ("structlog"), with what they need after a colon."""
     app_packages: tuple[str, ...] = ()
@@ -70,6 +72,10 @@ class Settings:
     """Samples kept of one stall; older ones are thinned out."""
     keep: int = 1000
     """How many ended stalls, and how many incidents, `Watch` remembers."""
+    enabled: bool = True
+    """False: nothing is watched or installed, whoever asks for it: `LOOPWATCH_ENABLED=0` is the way back in production."""
+    verbose: bool = False
+    """Whether each process says on stderr, once, what is watched in it; else that is a line of level DEBUG in the log."""
 
     @property
     def threshold_ns(self) -> int:
@@ -78,6 +84,10 @@ class Settings:
     @property
     def ongoing_ns(self) -> int | None:
         return None if self.ongoing_ms is None else int(self.ongoing_ms * 1e6)
+
+    @property
+    def saturated_ns(self) -> int | None:
+        return None if self.saturated_ms is None else int(self.saturated_ms * 1e6)
 
 
 def resolve(
@@ -238,7 +248,8 @@ def shown(name: str, value: Any) -> str:
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "threshold_ms": checks.positive_ms,
-    "ongoing_ms": checks.positive_ms_or_none,
+    "ongoing_ms": checks.positive_ms_or_none("for a report only at the end"),
+    "saturated_ms": checks.positive_ms_or_none("to leave pools alone"),
     "sinks": _sinks,
     "app_packages": checks.packages,
     "grace_ms": checks.any_ms,
@@ -253,4 +264,6 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "max_frames": checks.whole(4),
     "max_samples": checks.whole(2),
     "keep": checks.whole(1),
+    "enabled": checks.flag,
+    "verbose": checks.flag,
 }

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from loopwatch.observations import Observation
+from loopwatch.observations import Observation, Saturation
 from loopwatch.outlets import Outlet
 from loopwatch.schedule import Limits, limits_of
 from loopwatch.settings import Settings
@@ -23,6 +23,9 @@ class Subscriber(Protocol):
             observation: What was seen.
             told: Sinks by name that had this record from another watch already, and whether it passed their limits.
         """
+
+    def receive_saturation(self, saturation: Saturation, told: set[str]) -> None:
+        """The same for a saturated pool. `told`: sinks by name that another watch has handed it to already."""
 
     def pass_time(self) -> float | None:
         """Tell what has fallen due; for how many seconds nothing will, None: not before a stall comes. By the delivery thread."""
@@ -67,6 +70,13 @@ class Subscribers(tuple[Subscriber, ...]):
         told: dict[str, bool] = {}
         for subscriber in self:
             subscriber.receive(observation, told)
+
+    def receive_saturation(self, saturation: Saturation) -> None:
+        """Hand a saturated pool to every one that looks at pools."""
+        told: set[str] = set()
+        for subscriber in self:
+            if subscriber.settings.saturated_ns is not None:
+                subscriber.receive_saturation(saturation, told)
 
     def pass_time(self) -> float | None:
         """Let every one tell what has fallen due; for how many seconds nothing will, None: not before a stall comes."""

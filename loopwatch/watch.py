@@ -12,10 +12,12 @@ from loopwatch.engine import ENGINE
 from loopwatch.errors import SettingError
 from loopwatch.judge import RULES, Rule, judge
 from loopwatch.judge.allowed import Standing, standing_reason
-from loopwatch.observations import Observation, Verdict
+from loopwatch.judge.pools import judge_saturation
+from loopwatch.observations import Observation, Saturation, Verdict
 from loopwatch.outlets import Outlet
 from loopwatch.quotas import Quotas
-from loopwatch.records import Incident, LoopStats, Stall
+from loopwatch.records import Incident, LoopStats, PoolReading, PoolSaturation, Stall
+from loopwatch.saturations import Saturations
 from loopwatch.settings import Settings, changed, check_sink, shown
 from loopwatch.sinks import describe_sink, sink_called
 from loopwatch.stats import Spent, key_of, stats_of
@@ -37,16 +39,18 @@ class Watch:
         self.settings = settings
         self.asked_for = settings
         """As they were before `configure`."""
-        self.outlets: list[Outlet] = [self._outlet(sink) for sink in settings.sinks]
+        self.outlets: list[Outlet] = [self._outlet(sink) for sink in settings.sinks if settings.enabled]
         self._rules = (*map(_guarded, settings.rules), *RULES)
         self._standing: dict[str, Standing] = {}
         self.closed = False
         self.forget()
-        ENGINE.subscribe(self)
+        if settings.enabled:
+            ENGINE.subscribe(self)
 
     def forget(self) -> None:
         """Drop all that was recorded: called in the child after a fork, where threads and locks are gone, too."""
         self._books = Books(self.settings)
+        self._saturations = Saturations(self.settings.keep)
         self._before = _spent()
         self.outlets = [outlet.renewed() for outlet in self.outlets]
 
@@ -61,6 +65,16 @@ class Watch:
     def incidents(self) -> tuple[Incident, ...]:
         """Stalls grouped by fingerprint, most lost time first; at most `keep` of them."""
         return self._books.incidents(time.monotonic())
+
+    @property
+    def pools(self) -> tuple[PoolReading, ...]:
+        """Pools that loops work with, as they were read last, at most about half a second ago: for gauges."""
+        return ENGINE.pools.readings if self.settings.saturated_ms is not None else ()
+
+    @property
+    def saturations(self) -> tuple[PoolSaturation, ...]:
+        """Pools for which work waited and that were told of: the latest record of each, oldest first; at most `keep` of them."""
+        return self._saturations.all()
 
     def stats(self) -> LoopStats:
         """Totals of all loops together, and of each in `.loops`."""
@@ -167,6 +181,17 @@ class Watch:
         self._tell_incidents(news, told)
         if tell:
             self._tell(stall, now, told)
+
+    def receive_saturation(self, saturation: Saturation, told: set[str]) -> None:
+        """Judge a saturated pool and hand it to the sinks that take such; see `loopwatch.subscribers.Subscriber`."""
+        if not self._saturations.wants(saturation, self.settings.saturated_ns):
+            return
+        judged, now = judge_saturation(saturation, self.settings.app_packages), time.monotonic()
+        self._saturations.add(judged)
+        for outlet in self.outlets:
+            if outlet.name is None or outlet.name not in told:
+                outlet.put_saturation(judged, now)
+        told.update(outlet.name for outlet in self.outlets if outlet.name is not None)
 
     def _judged(self, observation: Observation) -> Stall:
         settings = self.settings

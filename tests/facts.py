@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from loopwatch.observations import Allowance, Collection, Hold, Observation, Sample, Syscall, Vitals
-from loopwatch.records import Cause, Frame, Incident, LoopInfo, Origin, RequestInfo, Share, Stall, Waiting
+from loopwatch.observations import Allowance, Collection, Hold, Observation, Sample, Saturation, Syscall, Vitals
+from loopwatch.records import Cause, Frame, Incident, LoopInfo, Origin, PoolReading, RequestInfo, Share, Stall, Waiting
 
 __all__ = [
     "LOOP",
@@ -28,6 +28,7 @@ __all__ = [
     "origin",
     "sample",
     "samples",
+    "saturation",
     "share",
     "stall",
     "vitals",
@@ -265,3 +266,20 @@ def closed(latest: Stall | None = None, **fields: Any) -> Incident:
 def functions(stack: Sequence[Frame]) -> list[str]:
     """The functions of a stack, outermost first."""
     return [one.function for one in stack]
+
+
+def saturation(*stacks: tuple[Frame, ...], ongoing: bool = True) -> Saturation:
+    """A pool of four threads for which nine pieces of work wait, the first for a second at least."""
+    return Saturation(
+        id="pool-1",
+        ongoing=ongoing,
+        started_at=STARTED_AT,
+        start_ns=START_NS,
+        end_ns=START_NS + 1_500_000_000,
+        looks=4,
+        reading=PoolReading("executor", "jobs", None, borrowed=4, total=4, waiting=9, oldest_wait_ms=1000.0),
+        waiting_max=12,
+        oldest_wait_max_ms=1000.0,
+        pid=4711,
+        stacks=stacks,
+    )

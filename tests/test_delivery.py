@@ -3,12 +3,15 @@
 import logging
 import threading
 import time
+from dataclasses import replace
 
 import pytest
-from facts import incident, stall
+from facts import incident, saturation, stall
 
 from loopwatch.delivery import MAX_QUEUED, Queue
+from loopwatch.judge.pools import judge_saturation
 from loopwatch.outlets import FAILURES_ALLOWED, Outlet
+from loopwatch.pool_limits import PoolLimits
 from loopwatch.quotas import BURST, Quotas
 
 PATIENCE_S = 10.0
@@ -343,3 +346,56 @@ def test_incidents_come_in_pairs(started):
 
     assert joined(outlet.queue)
     assert told == [("new", "opened"), ("new", "ongoing"), ("new", "closed")]
+
+
+# ── saturated pools ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def saturated(number, *, ongoing=True):
+    """A record of that saturation of one and the same pool; it has lasted for 1.5 s."""
+    return replace(judge_saturation(saturation(ongoing=ongoing)), id=f"pool-{number}")
+
+
+def test_announcements_are_limited():
+    """A pool that is full again and again: what was announced is told to its end, the rest counted."""
+    limits = PoolLimits(burst=1)
+    records = [saturated(number, ongoing=ongoing) for number in (1, 2, 3) for ongoing in (True, True, False)]
+
+    passed = [limits.pass_on(record, NOW) for record in records]
+
+    assert [(one.id, one.ongoing) for one in passed if one] == [("pool-1", True), ("pool-1", True), ("pool-1", False)]
+
+
+def test_pools_held_back_are_counted():
+    """When the minute is over the next record says how many saturations were held back, and how long they lasted."""
+    limits = PoolLimits(burst=1)
+    for number in (1, 2, 3):
+        limits.pass_on(saturated(number), NOW)
+        limits.pass_on(saturated(number, ongoing=False), NOW)
+
+    passed = limits.pass_on(saturated(4), NOW + 61)
+
+    assert (passed.suppressed_count, passed.suppressed_ms) == (2, 3000)
+
+
+def test_pool_hook(started):
+    """A sink that takes saturated pools is told of them, apart from its limit for stalls; another is not asked to."""
+
+    class Both:
+        def __init__(self):
+            self.stalls, self.pools = [], []
+
+        def __call__(self, one):
+            self.stalls.append(one)
+
+        def pool(self, one):
+            self.pools.append(one)
+
+    both, stalls = Both(), []
+    outlets = [started(Outlet(both, "both", Quotas(records=1))), started(Outlet(stalls.append))]
+    for outlet in outlets:
+        outlet.put(stall(), NOW)
+        outlet.put_saturation(saturated(1), NOW)
+        assert joined(outlet.queue)
+
+    assert (len(both.stalls), [one.id for one in both.pools], len(stalls)) == (1, ["pool-1"], 1)

@@ -1,5 +1,6 @@
 """`enable`, `disable`, `watching`, `import loopwatch.auto`: who watches, and with whom side by side."""
 
+import asyncio
 import importlib
 import sys
 
@@ -7,8 +8,10 @@ import pytest
 from facts import observation
 
 import loopwatch
+from loopwatch.delivery import introduce
 from loopwatch.engine import ENGINE
 from loopwatch.errors import SettingError
+from loopwatch.records import LoopInfo
 
 PATIENCE_S = 10.0
 
@@ -153,3 +156,44 @@ def test_error_in_the_block():
         raise KeyError
 
     assert ENGINE._subscribers == ()
+
+
+# ── switched off, and said ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_switched_off(monkeypatch):
+    """With `LOOPWATCH_ENABLED=0` nothing is installed, whoever asks, and a watch answers as one that has seen nothing."""
+    monkeypatch.setenv("LOOPWATCH_ENABLED", "0")
+
+    watch = loopwatch.enable(sinks=["logging", print])
+
+    assert (ENGINE._subscribers, watch.outlets) == ((), [])
+    assert (watch.stalls, watch.incidents, watch.pools, watch.stats().stalls, watch.flush()) == ((), (), (), 0, True)
+    assert loopwatch.enable(sinks=["logging", print]) is watch
+    with loopwatch.watching(enabled=True) as other:  # a keyword beats the environment
+        assert ENGINE._subscribers == (other,)
+
+
+def test_introduction(caplog, capsys):
+    """One line of level DEBUG says what is watched when the first loop is; with `verbose` it goes to stderr instead."""
+    caplog.set_level("DEBUG", "loopwatch")
+    with loopwatch.watching(threshold_ms=50) as watch:
+        for _ in range(2):
+            asyncio.run(asyncio.sleep(0))
+        assert watch.flush()
+    said = [record for record in caplog.records if "first loop" in record.getMessage()]
+
+    assert [record.levelname for record in said] in (["DEBUG"], [])  # in this process it may have been said before
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("verbose", "level"), [(True, None), (False, "DEBUG")])
+def test_introduction_in_words(caplog, capsys, verbose, level):
+    """It names program, process, loop and threshold."""
+    caplog.set_level("DEBUG", "loopwatch")
+
+    introduce(LoopInfo("uvloop", "MainThread", 7, 77, 4711), 50.0, verbose)
+
+    told = capsys.readouterr().err if verbose else caplog.records[0].getMessage()
+    assert ", process 4711: first loop uvloop in MainThread; a turn of 50 ms is a stall" in told
+    assert [record.levelname for record in caplog.records] == ([level] if level else [])

@@ -29,7 +29,7 @@ def age_after(limits, samples):
 def test_no_watch():
     """Without a watch the defaults hold, and nothing would be announced."""
     assert limits_of([]) == Limits()
-    assert next_announcement(limits_of([]), 0) is None
+    assert next_announcement(limits_of([]).ongoing_ns, 0) is None
 
 
 def test_strictest_of_each():
@@ -117,7 +117,7 @@ def test_announcements_of_several_watches():
     """The next announcement is the earliest that any watch wants."""
     limits = Limits(ongoing_ns=(300 * MS, 1000 * MS))
 
-    assert [next_announcement(limits, ms * MS) for ms in (0, 300, 600, 1000, 1200)] == [
+    assert [next_announcement(limits.ongoing_ns, ms * MS) for ms in (0, 300, 600, 1000, 1200)] == [
         300 * MS,
         600 * MS,
         1000 * MS,

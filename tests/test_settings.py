@@ -72,6 +72,9 @@ def test_process_environment(monkeypatch):
         ("LOOPWATCH_SENTINEL", "0", "sentinel", False),
         ("LOOPWATCH_GRACE_MS", "1e4", "grace_ms", 10_000.0),
         ("LOOPWATCH_RECORDS_PER_MINUTE", "5", "records_per_minute", 5),
+        ("LOOPWATCH_SATURATED_MS", "off", "saturated_ms", None),
+        ("LOOPWATCH_ENABLED", "0", "enabled", False),
+        ("LOOPWATCH_VERBOSE", "1", "verbose", True),
         ("LOOPWATCH_MAX_FRAMES", " 32 ", "max_frames", 32),
     ],
 )
@@ -111,6 +114,7 @@ def test_nanoseconds():
 
     assert (found.threshold_ns, found.ongoing_ns) == (500_000, None)
     assert Settings(ongoing_ms=2).ongoing_ns == 2_000_000
+    assert (Settings(saturated_ms=2).saturated_ns, Settings(saturated_ms=None).saturated_ns) == (2_000_000, None)
 
 
 # ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from loopwatch.judge.weights import REMEMBERED, Part, held_ns, kept_by, parts_of
 from loopwatch.observations import Observation, Sample
 from loopwatch.records import Cause, Frame, Origin, Share, Spot
 
-__all__ = ["headline_of", "heaviest_stack", "holder_origin", "parts_at", "shares_of", "user_frame"]
+__all__ = ["headline_of", "heaviest_stack", "holder_origin", "parts_at", "seen_at", "shares_of", "user_frame"]
 
 PLUMBING = ("asyncio", "uvloop", "trio", "outcome")
 CROWDED = 0.2
@@ -90,13 +90,24 @@ def holder_origin(observation: Observation, app_packages: tuple[str, ...] = ()) 
 
 def _origin(part: Part, observation: Observation, app_packages: Sequence[str]) -> Origin | None:
     stack = part.sample.stack
-    index = user_frame(stack, app_packages)
+    index = _blamed_frame(stack, app_packages)
     if index is None:
         return None
-    if stack[index].point == "resume" and index > 0 and user_frame(stack[:index], app_packages) == index - 1:
+    return _describe(stack, index, _candidates(stack[index], _beneath(stack, index), part, observation))
+
+
+def seen_at(stack: Sequence[Frame], app_packages: Sequence[str]) -> Origin | None:
+    """The user's line in a stack that was taken without a wait for the GIL; None where it has no frame that says anything."""
+    index = _blamed_frame(stack, app_packages)
+    return None if index is None else _describe(stack, index, ())
+
+
+def _blamed_frame(stack: Sequence[Frame], app_packages: Sequence[str]) -> int | None:
+    index = user_frame(stack, app_packages)
+    if index and stack[index].point == "resume" and user_frame(stack[:index], app_packages) == index - 1:
         # A function that was only just entered has not run: the time went by in its caller, on the line that calls it.
-        index -= 1
-    return _describe(stack, index, part, observation)
+        return index - 1
+    return index
 
 
 def user_frame(stack: Sequence[Frame], app_packages: Sequence[str]) -> int | None:
@@ -117,10 +128,8 @@ def _package(frame: Frame) -> str:
     return (frame.module or "").partition(".")[0]
 
 
-def _describe(stack: Sequence[Frame], index: int, part: Part, observation: Observation) -> Origin:
-    frame = stack[index]
-    beneath = stack[index + 1] if index + 1 < len(stack) else None
-    spots = _candidates(frame, beneath, part, observation)
+def _describe(stack: Sequence[Frame], index: int, spots: Sequence[Spot]) -> Origin:
+    frame, beneath = stack[index], _beneath(stack, index)
     here = spots[0] if spots else _here(frame)
     return Origin(
         file=frame.file,
@@ -136,6 +145,10 @@ def _describe(stack: Sequence[Frame], index: int, part: Part, observation: Obser
         candidates=tuple(dict.fromkeys(spot.line for spot in spots)),
         module=frame.module,
     )
+
+
+def _beneath(stack: Sequence[Frame], index: int) -> Frame | None:
+    return stack[index + 1] if index + 1 < len(stack) else None
 
 
 def _here(frame: Frame) -> Spot:

@@ -49,7 +49,9 @@ class Gate:
         self._options = options
         self._baseline = Baseline.read(options.baseline, missing_ok=options.update_baseline)
         self._shown = shown_in(config.rootpath)
-        self._recorder = Recorder(resolve({"threshold_ms": options.max_ms, "sinks": (), "ongoing_ms": None}))
+        self._recorder = Recorder(
+            resolve({"threshold_ms": options.max_ms, "sinks": (), "ongoing_ms": None, "saturated_ms": None})
+        )
         self._timeline = Timeline()
         self._late_tasks = LateTasks()
         self._runs: dict[str, Run] = {}

@@ -11,7 +11,7 @@ from loopwatch.clocks import time
 from loopwatch.engine import ENGINE
 from loopwatch.judge import RULES, judge
 from loopwatch.judge.weights import weigh
-from loopwatch.observations import Observation
+from loopwatch.observations import Observation, Saturation
 from loopwatch.outlets import Outlet
 from loopwatch.pytest_plugin.facts import Seen
 from loopwatch.pytest_plugin.own import blind, own_ns
@@ -104,6 +104,9 @@ class _Subscriber:
     def receive(self, observation: Observation, told: dict[str, bool]) -> None:
         if not observation.ongoing and observation.duration_ns >= self.settings.threshold_ns:
             self._seen.append(_seen(observation, self.settings))
+
+    def receive_saturation(self, saturation: Saturation, told: set[str]) -> None:
+        """A full pool fails no test."""
 
     def pass_time(self) -> None:
         """Nothing falls due."""

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from loopwatch.errors import MissingExtraError, SettingError
-from loopwatch.records import Incident, LoopStats, Stall
+from loopwatch.records import Incident, LoopStats, PoolReading, PoolSaturation, Stall
 from loopwatch.settings import NAMED_SINKS, Settings, sink_name
 
 __all__ = ["Hooks", "Sink", "Source", "describe_sink", "need", "sink_called"]
@@ -26,6 +26,9 @@ class Source(Protocol):
 
     @property
     def incidents(self) -> tuple[Incident, ...]: ...
+
+    @property
+    def pools(self) -> tuple[PoolReading, ...]: ...
 
     def stats(self) -> LoopStats: ...
 
@@ -50,6 +53,9 @@ class Hooks(Protocol):
 
         Unlike the others it is called on the thread of whoever flushes the watch, while others may be called.
         """
+
+    def pool(self, saturation: PoolSaturation) -> None:
+        """A pool for which work waits: while it lasts, at doubling intervals, and once when it has ended. Within limits."""
 
     def end(self) -> None:
         """The watch ends, or the process does: what was opened is closed."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from loopwatch.records import Cause, Frame, Stall
 
-__all__ = ["event_name", "facts_of", "fields_of", "one_line", "plain", "sentence", "to_blame"]
+__all__ = ["event_name", "facts_of", "fields_of", "line_of", "one_line", "plain", "sentence", "to_blame"]
 
 MAX_VALUE = 500
 """Characters of one value: a log line must stay a line."""
@@ -93,8 +93,13 @@ def plain(value: Any) -> Any:
 
 def one_line(stall: Stall) -> str:
     """The event as `name key=value ...`, without what is None."""
-    pairs = (f"{key}={_quoted(value)}" for key, value in fields_of(stall).items() if value is not None)
-    return " ".join((event_name(stall), *pairs))
+    return line_of(event_name(stall), fields_of(stall))
+
+
+def line_of(name: str, fields: dict[str, Any]) -> str:
+    """The same for any event."""
+    pairs = (f"{key}={_quoted(value)}" for key, value in fields.items() if value is not None)
+    return " ".join((name, *pairs))
 
 
 def _quoted(value: Any) -> str:

@@ -98,7 +98,7 @@ def livez(source: Source, elsewhere_ms: float = 0.0) -> Reply:
 
 def pools_of(source: Source) -> Iterable[Any]:
     """Its pools of threads and connections."""
-    return getattr(source, "pools", ())
+    return source.pools
 
 
 def _named(stats: LoopStats) -> str:

@@ -2,6 +2,7 @@
 
 from loopwatch.watchdog.looking import Watchdog, stall_ids
 from loopwatch.watchdog.notes import Watched
+from loopwatch.watchdog.saturation import PoolFollower
 from loopwatch.watchdog.thread import WatchdogThread
 
-__all__ = ["Watchdog", "WatchdogThread", "Watched", "stall_ids"]
+__all__ = ["PoolFollower", "Watchdog", "WatchdogThread", "Watched", "stall_ids"]

@@ -75,7 +75,7 @@ class Follower:
             pending.waiting = replace(waiting, callbacks=watched.ready)
             watched.heartbeat.expect_end(pending.turn)
         lasted = look.at_ns - pending.since_ns
-        due = next_announcement(self.limits, pending.announced_ns)
+        due = next_announcement(self.limits.ongoing_ns, pending.announced_ns)
         if due is not None and lasted >= due:
             pending.announced_ns = lasted
             turn = Turn(pending.turn, pending.since_ns, look.at_ns, exact=False)

@@ -10,7 +10,18 @@ from datetime import datetime
 from typing import assert_type
 
 import loopwatch
-from loopwatch import Cause, Incident, LoopStats, Origin, Severity, Stall, TraceInfo, Watch
+from loopwatch import (
+    Cause,
+    Incident,
+    LoopStats,
+    Origin,
+    PoolReading,
+    PoolSaturation,
+    Severity,
+    Stall,
+    TraceInfo,
+    Watch,
+)
 
 # ── doors ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -45,6 +56,8 @@ def reading(watch: Watch) -> None:
     """What a watch answers."""
     assert_type(watch.stalls, tuple[Stall, ...])
     assert_type(watch.incidents, tuple[Incident, ...])
+    assert_type(watch.pools, tuple[PoolReading, ...])
+    assert_type(watch.saturations, tuple[PoolSaturation, ...])
     assert_type(watch.stats(), LoopStats)
     assert_type(watch.stats().loops, tuple[LoopStats, ...])
     assert_type(watch.flush(), bool)

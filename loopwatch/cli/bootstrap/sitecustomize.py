@@ -48,6 +48,8 @@ class _OnFirst(MetaPathFinder):
 def _watch() -> None:
     try:
         import loopwatch.auto  # noqa: F401 - importing it is what begins to watch
+    except ModuleNotFoundError as error:  # another environment's Python
+        print(f"loopwatch: not watching {sys.executable}: {error}; install it there, too", file=sys.stderr)
     except Exception as error:  # noqa: BLE001 - the program must start, whatever is wrong with its watcher
         print(f"loopwatch: not watching {sys.executable}: {error}", file=sys.stderr)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import loopwatch
 
-__all__ = ["PATH_VARIABLE", "enable", "say", "write_stall"]
+__all__ = ["PATH_VARIABLE", "enable", "say", "write_pool", "write_stall"]
 
 PATH_VARIABLE = "LIVE_LINES"
 """Names the environment variable that says which file to append to."""
@@ -37,6 +37,21 @@ def write_stall(stall: loopwatch.Stall) -> None:
         method=request and request.method,
         route=request and request.route,
         endpoint=request and request.endpoint,
+    )
+
+
+def write_pool(saturation: loopwatch.PoolSaturation) -> None:
+    """The same for a saturated pool, for a sink that takes such."""
+    pool, origin = saturation.pool, saturation.origin
+    _append(
+        kind="pool",
+        id=saturation.id,
+        state=saturation.state,
+        borrowed=pool.borrowed,
+        total=pool.total,
+        waiting=pool.waiting,
+        file=origin and origin.file,
+        line=origin and origin.line,
     )
 
 
