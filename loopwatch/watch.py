@@ -36,13 +36,13 @@ class Watch:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self.settings: Settings = settings
         self.asked_for = settings
         """As they were before `configure`."""
         self.outlets: list[Outlet] = [self._outlet(sink) for sink in settings.sinks if settings.enabled]
         self._rules = (*map(_guarded, settings.rules), *RULES)
         self._standing: dict[str, Standing] = {}
-        self.closed = False
+        self.closed: bool = False
         self.forget()
         if settings.enabled:
             ENGINE.subscribe(self)
