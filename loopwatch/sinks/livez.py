@@ -10,14 +10,13 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from email.message import Message
-from typing import Any
 
 from loopwatch.addresses import address_of, token_for
-from loopwatch.records import LoopStats, Stall
+from loopwatch.records import LoopStats, PoolReading, Stall
 from loopwatch.serving import Reply, Server
 from loopwatch.sinks import Source
 
-__all__ = ["Liveness", "LivezSink", "liveness_of", "livez", "pools_of"]
+__all__ = ["Liveness", "LivezSink", "liveness_of", "livez"]
 
 BUSY_LOOKS = 60
 """As many looks at a loop as some four seconds bring, by default."""
@@ -39,7 +38,9 @@ class Liveness:
         return self.status != "stuck"
 
 
-def liveness_of(stats: LoopStats, stuck_ms: float, pools: Iterable[Any] = (), elsewhere_ms: float = 0.0) -> Liveness:
+def liveness_of(
+    stats: LoopStats, stuck_ms: float, pools: Iterable[PoolReading] = (), elsewhere_ms: float = 0.0
+) -> Liveness:
     """Judge by the totals of a watch. Pure.
 
     A busy loop, and one whose threads are all taken, is the load balancer's business: a restart makes it worse.
@@ -77,7 +78,7 @@ def busy_share(stats: LoopStats) -> float:
 def livez(source: Source, elsewhere_ms: float = 0.0) -> Reply:
     """The page: 200 for a process that is alive, else 503, and why."""
     stats, stuck_ms = source.stats(), source.settings.stuck_ms
-    found = liveness_of(stats, stuck_ms, pools_of(source), elsewhere_ms)
+    found = liveness_of(stats, stuck_ms, source.pools, elsewhere_ms)
     body = {
         "status": found.status,
         "reason": found.reason,
@@ -94,11 +95,6 @@ def livez(source: Source, elsewhere_ms: float = 0.0) -> Reply:
         ],
     }
     return Reply(json.dumps(body).encode() + b"\n", "application/json", 200 if found.alive else 503)
-
-
-def pools_of(source: Source) -> Iterable[Any]:
-    """Its pools of threads and connections."""
-    return source.pools
 
 
 def _named(stats: LoopStats) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 
 from loopwatch.records import Stall
 from loopwatch.sinks import Source
-from loopwatch.sinks.livez import pools_of
 from loopwatch.sinks.prometheus import workers
 from loopwatch.sinks.prometheus.metrics import Metrics
 
@@ -89,7 +88,7 @@ class Export:
 
     def _refresh(self) -> None:
         # Read under the lock, too: an older reading must not come second.
-        self._metrics.refresh(self._source.stats(), pools_of(self._source))
+        self._metrics.refresh(self._source.stats(), self._source.pools)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         if self._failed:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from typing import Any
 
-from loopwatch.records import Cause, LoopStats, Stall
+from loopwatch.records import Cause, LoopStats, PoolReading, Stall
 from loopwatch.sinks.prometheus.labels import Capped, loop_labels, site_labels
 
 __all__ = ["STALLED", "Metrics"]
@@ -84,7 +84,7 @@ class Metrics:
 
     # ── totals ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def refresh(self, stats: LoopStats, pools: Iterable[Any] = ()) -> None:
+    def refresh(self, stats: LoopStats, pools: Iterable[PoolReading] = ()) -> None:
         """Bring all that is read, and not told, up to date."""
         loops = self._by_loop(stats.loops)
         self._show(self.stalled, {loop: max(one.stalled_ms for one in every) / 1e3 for loop, every in loops.items()})
@@ -133,7 +133,7 @@ class Metrics:
         for labels in known:
             gauge.labels(*labels).set(values.get(labels, 0.0))
 
-    def _tokens_of(self, pools: Iterable[Any]) -> dict[Key, float]:
+    def _tokens_of(self, pools: Iterable[PoolReading]) -> dict[Key, float]:
         """Pools by labels, which those of several loops share."""
         tokens: dict[Key, float] = {}
         for pool in pools:
