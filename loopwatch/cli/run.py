@@ -43,6 +43,7 @@ OPTIONS = {
     "records_per_minute": ("N", "records that a named sink gets, of all incidents"),
     "stacks_per_minute": ("N", "records that carry their stack"),
     "quiet_ms": ("MS", "without a stall for so long an incident is quiet, after five times that closed"),
+    "stuck_ms": ("MS", "/livez says that a process is not alive once a loop has been stuck for so long"),
     "session": ("FILE", "record to this file"),
     "sentinel": ("", "start the process that sees which line keeps the GIL"),
     "max_frames": ("N", "frames kept of one sample"),
