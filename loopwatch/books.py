@@ -3,21 +3,19 @@
 import itertools
 import secrets
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 from loopwatch.incidents import Incidents
+from loopwatch.latest import MAX_LASTING
 from loopwatch.observations import Observation
 from loopwatch.quotas import Bucket
 from loopwatch.records import Incident, Stall
-from loopwatch.schedule import doubled
+from loopwatch.schedule import Announcements
 from loopwatch.settings import Settings
 from loopwatch.stats import Key, Tally
 
 __all__ = ["Books"]
-
-MAX_LASTING = 256
-"""How many stalls may last at one moment: there is at most one per loop."""
 
 
 class Books:
@@ -29,8 +27,8 @@ class Books:
         self._openings = Bucket(settings.records_per_minute)
         self._incidents = Incidents(settings.keep, _incident_ids().__next__, settings.quiet_ms / 1e3, self._openings)
         self._tallies: dict[Key, Tally] = {}
-        self._announced: OrderedDict[str, int] = OrderedDict()
-        """Stalls under way: how long each had lasted at its latest announcement, in nanoseconds."""
+        self._announced = Announcements(MAX_LASTING)
+        """Stalls under way."""
         self._owed: set[str] = set()
         """Those of them that sinks were told of: they are told the end, too."""
         self._over = False
@@ -68,16 +66,12 @@ class Books:
         """
         if not observation.ongoing:
             return observation.duration_ns >= settings.threshold_ns or observation.id in self._owed
-        if settings.ongoing_ns is None or observation.duration_ns < settings.threshold_ns:
+        if observation.duration_ns < settings.threshold_ns:
             return False
         with self._lock:
-            due = doubled(settings.ongoing_ns, self._announced.get(observation.id, 0))
-            if observation.duration_ns < due:
-                return False
-            self._announced[observation.id] = observation.duration_ns
-            if len(self._announced) > MAX_LASTING:
-                self._owed.discard(self._announced.popitem(last=False)[0])
-            return True
+            due = self._announced.fall_due(observation.id, observation.duration_ns, settings.ongoing_ns)
+            self._owed.intersection_update(self._announced)  # of one too many, nothing more is known
+            return due
 
     def add(self, stall: Stall, now: float) -> tuple[bool, Sequence[Incident]]:
         """Enter a stall: whether sinks are told of it, and the news of incidents.

@@ -231,7 +231,8 @@ class Delivery:
 
     def _joined(self, observation: Observation) -> Observation:
         try:
-            return joined(observation, self.dumps(), frame_at, _loop_names())
+            dumps = self.dumps()
+            return joined(observation, dumps, frame_at, _loop_names()) if dumps else observation
         except Exception as error:  # noqa: BLE001 - the stall is told all the same
             self.failed(f"the sentinel: {error!r}")
             return observation

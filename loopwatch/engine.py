@@ -183,8 +183,12 @@ class Engine:
 
     def _loop_came(self, watched: Watched) -> None:
         self._thread.wake()
+        if not self._introduced:
+            self._introduce(watched)
+
+    def _introduce(self, watched: Watched) -> None:
         listeners = [one.settings for one in self._subscribers if one.outlets]
-        if listeners and not self._introduced:
+        if listeners:
             self._introduced = True
             verbose, threshold_ms = any(one.verbose for one in listeners), self.watchdog.limits.threshold_ns / 1e6
             self.delivery.queue.put(partial(introduce, watched.heartbeat.info, threshold_ms, verbose))

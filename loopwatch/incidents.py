@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from loopwatch.groups import Group, Opening
+from loopwatch.latest import MAX_LASTING, Latest
 from loopwatch.quotas import Bucket
 from loopwatch.records import Incident, Stall
 
@@ -19,8 +20,6 @@ __all__ = ["Incidents"]
 
 CLOSED_AFTER = 5
 """An incident is closed after so many times the time after which it is quiet."""
-MAX_LASTING = 256
-"""How many stalls may last at one moment: there is at most one per loop."""
 
 
 class Incidents:
@@ -44,7 +43,7 @@ class Incidents:
         """All that is remembered, by fingerprint; the one heard of least lately comes first."""
         self._alive: OrderedDict[str, Group] = OrderedDict()
         """Those that are not closed, in the same order."""
-        self._lasting: OrderedDict[str, str] = OrderedDict()
+        self._lasting: Latest[str, str] = Latest(MAX_LASTING)
         """Stalls under way: id and fingerprint."""
         self._untold = 0
 
@@ -130,12 +129,10 @@ class Incidents:
 
     def _lasts(self, stall: Stall, opening: Opening, now: float) -> None:
         opening.lasting[stall.id] = now + stall.duration_ms / 1e3
-        self._lasting[stall.id] = stall.fingerprint
-        self._lasting.move_to_end(stall.id)
-        if len(self._lasting) > MAX_LASTING:
-            lost, fingerprint = self._lasting.popitem(last=False)
-            if fingerprint in self._alive:
-                self._alive[fingerprint].opening.lasting.pop(lost, None)
+        self._lasting.pop(stall.id, None)  # so that it is the latest
+        pushed_out = self._lasting.put(stall.id, stall.fingerprint)
+        if pushed_out is not None and pushed_out[1] in self._alive:
+            self._alive[pushed_out[1]].opening.lasting.pop(pushed_out[0], None)
 
     def _move_to_end(self, fingerprint: str) -> None:
         self._groups.move_to_end(fingerprint)

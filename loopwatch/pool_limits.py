@@ -6,6 +6,7 @@ Nothing here reads a clock: `now` is monotonic seconds, and never goes back. For
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
+from loopwatch.latest import Latest
 from loopwatch.records import PoolSaturation
 
 __all__ = ["PoolLimits"]
@@ -37,7 +38,7 @@ class PoolLimits:
     def __init__(self, burst: int = BURST) -> None:
         self._burst = burst
         self._windows: OrderedDict[str, _Window] = OrderedDict()
-        self._announced: OrderedDict[str, None] = OrderedDict()
+        self._announced: Latest[str, None] = Latest(MAX_REMEMBERED)
         """Ids of those whose end must be told."""
 
     def pass_on(self, saturation: PoolSaturation, now: float) -> PoolSaturation | None:
@@ -51,17 +52,12 @@ class PoolLimits:
             if window.passed >= self._burst:
                 return None
             window.passed += 1
-        self._remember(saturation)
+        if saturation.ongoing:
+            self._announced.put(saturation.id, None)
+        else:
+            del self._announced[saturation.id]
         held, held_ms, window.held, window.held_ms = window.held, window.held_ms, 0, 0.0
         return replace(saturation, suppressed_count=held, suppressed_ms=held_ms)
-
-    def _remember(self, saturation: PoolSaturation) -> None:
-        if not saturation.ongoing:
-            del self._announced[saturation.id]
-            return
-        self._announced[saturation.id] = None
-        if len(self._announced) > MAX_REMEMBERED:
-            self._announced.popitem(last=False)
 
     def _window(self, fingerprint: str, now: float) -> _Window:
         window = self._windows.setdefault(fingerprint, _Window(now))

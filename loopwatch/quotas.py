@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from loopwatch.latest import MAX_LASTING, Latest
 from loopwatch.records import Stall
 
 __all__ = ["Bucket", "Quotas"]
@@ -18,8 +19,6 @@ LONGEST_PAUSE_S = 3600.0
 FORGOTTEN_AFTER = 5
 """A fingerprint that was not heard of for so many first pauses begins anew: by default when its incident closes."""
 ROUNDING = 1e-6
-MAX_LASTING = 256
-"""How many stalls may last at one moment: there is at most one per loop."""
 
 
 class Bucket:
@@ -128,7 +127,7 @@ class Quotas:
         self._spacings: OrderedDict[str, _Spacing] = OrderedDict()
         """By fingerprint; the one heard of least lately comes first."""
         self._common = _Held()
-        self._announced: OrderedDict[str, None] = OrderedDict()
+        self._announced: Latest[str, None] = Latest(MAX_LASTING)
         """Ids of the stalls whose end must be told."""
 
     def renewed(self) -> "Quotas":
@@ -154,9 +153,7 @@ class Quotas:
         elif stall.only_counted or not self._passes(stall, spacing, now):
             return None
         elif stall.ongoing:
-            self._announced[stall.id] = None
-            if len(self._announced) > MAX_LASTING:
-                self._announced.popitem(last=False)
+            self._announced.put(stall.id, None)
         spacing.worst = max(spacing.worst, stall.severity.rank)
         return self._told(stall, spacing.held, now)
 

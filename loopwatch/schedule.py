@@ -1,11 +1,12 @@
-"""When to look, when to sample, when to announce: pure functions of the limits."""
+"""When to look, when to sample, when to announce: functions of the limits, and of what was announced already."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from loopwatch.latest import Latest
 from loopwatch.settings import Settings
 
-__all__ = ["Limits", "limits_of", "next_announcement", "next_sample_age"]
+__all__ = ["Announcements", "Limits", "limits_of", "next_announcement", "next_sample_age"]
 
 IDLE_MAX_NS = 65_000_000
 """Looks at idle loops: 15 a second cost some 0.2 % of a core, most of it for waking up (benchmarks/overhead/idle.py)."""
@@ -73,6 +74,17 @@ def next_announcement(firsts: Iterable[int], announced_ns: int) -> int | None:
         firsts: The age at which each watch wants its first one.
     """
     return min((doubled(first, announced_ns) for first in firsts), default=None)
+
+
+class Announcements(Latest[str, int]):
+    """What lasts and was told of: by id, for how many nanoseconds it had lasted then. For one thread at a time."""
+
+    def fall_due(self, id_: str, lasted_ns: int, first_ns: int | None) -> bool:
+        """Whether it is to be told of (again): after `first_ns`, then at doubling intervals; None: never. If so, it is noted."""
+        if first_ns is None or lasted_ns < doubled(first_ns, self.get(id_, 0)):
+            return False
+        self.put(id_, lasted_ns)
+        return True
 
 
 def doubled(first_ns: int, after_ns: int) -> int:

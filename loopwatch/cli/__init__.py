@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from loopwatch.cli import run
 from loopwatch.errors import LoopwatchError
+from loopwatch.versions import version_of
 
 __all__ = ["main"]
 
@@ -40,20 +41,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="loopwatch", description="Says which line blocked the event loop, why, and for how long."
     )
-    parser.add_argument("--version", action="version", version=f"loopwatch {_version()}")
+    parser.add_argument(
+        "--version", action="version", version=f"loopwatch {version_of('loopwatch', '(not installed)')}"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     run.prepare_parser(commands.add_parser("run", help=run.SUMMARY, description=run.DESCRIPTION))
     commands.add_parser("demo", help="show loopwatch at work on a FastAPI application under load", add_help=False)
     return parser
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("loopwatch")
-    except PackageNotFoundError:  # run from a checkout
-        return "(not installed)"
 
 
 def _demo(words: list[str]) -> int:

@@ -2,13 +2,14 @@
 
 import os
 import threading
+from collections import deque
 from typing import Any, Protocol
 
 from loopwatch.observations import Reading, Turn
 from loopwatch.probes.trio import TrioRun
 from loopwatch.records import LoopInfo
 
-__all__ = ["Heartbeat", "describe"]
+__all__ = ["Heartbeat", "describe", "drained"]
 
 
 class Heartbeat(Protocol):
@@ -58,6 +59,14 @@ class Heartbeat(Protocol):
 
     def busy_ns(self, now_ns: int) -> int | None:
         """Total time spent in turns so far; None where only the CPU clock can tell."""
+
+
+def drained(turns: deque[Turn]) -> list[Turn]:
+    """Take out all that are there. The loop's thread may append meanwhile: under the GIL neither loses one."""
+    taken = []
+    while turns:
+        taken.append(turns.popleft())
+    return taken
 
 
 def describe(loop: Any) -> LoopInfo:

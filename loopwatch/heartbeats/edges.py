@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from loopwatch.clocks import time
+from loopwatch.heartbeats.base import drained
 from loopwatch.observations import Reading, Turn
 from loopwatch.records import LoopInfo
 
@@ -129,10 +130,7 @@ class EdgeHeartbeat:
         return True
 
     def finished(self) -> list[Turn]:
-        turns = []
-        while self._turns:
-            turns.append(self._turns.popleft())
-        return turns
+        return drained(self._turns)
 
     def expect_end(self, turn: int) -> None:
         """Nothing to do: the edge will tell."""

@@ -21,6 +21,7 @@ from collections import deque
 from typing import Any
 
 from loopwatch.clocks import time
+from loopwatch.heartbeats.base import drained
 from loopwatch.observations import Reading, Turn
 from loopwatch.probes.threads import ThreadProbe
 from loopwatch.records import LoopInfo
@@ -228,10 +229,7 @@ class LibuvHeartbeat:
         self._known = "waits"
 
     def finished(self) -> list[Turn]:
-        turns = []
-        while self._turns:
-            turns.append(self._turns.popleft())
-        return turns
+        return drained(self._turns)
 
     def ready(self) -> int | None:
         """uvloop keeps its ready queue to itself."""

@@ -8,6 +8,7 @@ from collections import deque
 from typing import Any
 
 from loopwatch.clocks import time
+from loopwatch.heartbeats.base import drained
 from loopwatch.observations import Reading, Turn
 from loopwatch.records import LoopInfo
 
@@ -63,10 +64,7 @@ class TimerHeartbeat:
         return True
 
     def finished(self) -> list[Turn]:
-        turns = []
-        while self._turns:
-            turns.append(self._turns.popleft())
-        return turns
+        return drained(self._turns)
 
     def expect_end(self, turn: int) -> None:
         """Nothing to do: the late beat will tell."""

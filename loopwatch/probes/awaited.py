@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from types import FrameType
 from typing import Any
 
-from loopwatch.probes.variables import variable
+from loopwatch.probes.variables import frame_of, variable
 
 __all__ = ["awaited_thread", "forget_loop", "forget_loops", "note_loop"]
 
@@ -90,16 +90,7 @@ def _worker_of(future: Any, frames: dict[int, FrameType]) -> int | None:
     pool = sys.modules.get("concurrent.futures.thread")
     work = None if pool is None else pool._WorkItem.run.__code__
     for ident, innermost in list(frames.items())[:MAX_THREADS]:
-        running = _frame_of(innermost, work)
+        running = frame_of(innermost, work)
         if running is not None and getattr(variable(running, "self"), "future", None) is future:
             return ident
-    return None
-
-
-def _frame_of(frame: FrameType | None, code: Any, at_most: int = 200) -> FrameType | None:
-    """The innermost frame of that code; None: it is not on the stack."""
-    while frame is not None and at_most:
-        if frame.f_code is code:
-            return frame
-        frame, at_most = frame.f_back, at_most - 1
     return None

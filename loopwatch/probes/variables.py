@@ -1,4 +1,4 @@
-"""One local variable of another thread's frame, and one attribute of an object.
+"""A frame on another thread's stack, one local variable of it, and one attribute of an object.
 
 CPython 3.12+ has `PyFrame_GetVarString` (Objects/frameobject.c) for it; it keeps the GIL and copies nothing else. On 3.11 there
 is only `f_locals`, which copies all locals into a dict that lives as long as the frame: use it on few frames, with few locals.
@@ -6,10 +6,12 @@ is only `f_locals`, which copies all locals into a dict that lives as long as th
 
 import ctypes
 import sys
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["attribute", "variable"]
+__all__ = ["attribute", "frame_of", "variable"]
+
+MAX_FRAMES = 200
 
 
 def attribute(value: Any, name: str) -> Any:
@@ -18,6 +20,15 @@ def attribute(value: Any, name: str) -> Any:
         return object.__getattribute__(value, "__dict__").get(name)
     except AttributeError:
         return None
+
+
+def frame_of(frame: FrameType | None, code: CodeType | None) -> FrameType | None:
+    """The innermost frame of that code, from `frame` outwards; None: it is not on the stack, or lies too deep."""
+    for _ in range(MAX_FRAMES):
+        if frame is None or frame.f_code is code:
+            return frame
+        frame = frame.f_back
+    return None
 
 
 if sys.version_info >= (3, 12):

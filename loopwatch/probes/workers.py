@@ -12,12 +12,10 @@ from types import FrameType
 from typing import Any
 
 from loopwatch.probes.tasks import request_of_task
-from loopwatch.probes.variables import variable
+from loopwatch.probes.variables import frame_of, variable
 from loopwatch.records import RequestInfo
 
 __all__ = ["request_of_worker"]
-
-MAX_FRAMES = 200
 
 
 def request_of_worker(frame: FrameType | None) -> RequestInfo | None:
@@ -26,12 +24,8 @@ def request_of_worker(frame: FrameType | None) -> RequestInfo | None:
     if worker is None or sys.version_info < (3, 12):
         return None
     try:
-        code = worker.run.__code__
-        for _ in range(MAX_FRAMES):
-            if frame is None or frame.f_code is code:
-                break
-            frame = frame.f_back
-        return None if frame is None else _behind(variable(frame, "future"))
+        running = frame_of(frame, worker.run.__code__)
+        return None if running is None else _behind(variable(running, "future"))
     except Exception:  # noqa: BLE001 - between two pieces of work, or of an unexpected shape
         return None
 

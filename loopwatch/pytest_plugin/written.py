@@ -6,6 +6,7 @@ from pathlib import Path
 
 from loopwatch.pytest_plugin.facts import BLOCKED, Block
 from loopwatch.pytest_plugin.options import Options
+from loopwatch.versions import version_of
 
 __all__ = ["write_report"]
 
@@ -16,17 +17,11 @@ def write_report(
     path: Path, options: Options, tests: Iterable[str], blocks: Iterable[Block], unmeasured: Mapping[str, str]
 ) -> None:
     """Write the file; `tests` are the node ids of all that were watched."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        ours = version("loopwatch")
-    except PackageNotFoundError:  # run from a checkout
-        ours = "unknown"
     every = list(blocks)
     verdicts = {test: _verdict(test, every, unmeasured) for test in sorted(tests)}
     document = {
         "version": VERSION,
-        "loopwatch": ours,
+        "loopwatch": version_of("loopwatch", "unknown"),
         "max_ms": options.max_ms,
         "source": options.source,
         "tests": verdicts,

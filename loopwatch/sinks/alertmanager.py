@@ -4,12 +4,12 @@ An alert is told when it ends. One whose process is killed meanwhile is not: eac
 nothing more is heard of it. https://prometheus.io/docs/alerting/latest/alerts_api/
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from loopwatch.clocks import time
+from loopwatch.latest import Latest
 from loopwatch.records import Incident
 from loopwatch.sinks.event import plain
 from loopwatch.sinks.message import fields_of_incident, headline
@@ -59,7 +59,7 @@ class AlertmanagerSink(WebhookSink):
 
     def _fresh(self) -> None:
         super()._fresh()
-        self._firing: OrderedDict[str, str] = OrderedDict()
+        self._firing: Latest[str, str] = Latest(MOST_FIRING)
         """By fingerprint, the severity that Alertmanager knows: with another label it would be another alert, beside the old."""
 
     def send(self, incident: Incident, lost: int) -> Reply:
@@ -68,9 +68,7 @@ class AlertmanagerSink(WebhookSink):
         if reply.delivered:
             self._firing.pop(incident.fingerprint, None)
             if incident.state != "closed":
-                self._firing[incident.fingerprint] = incident.severity.value
-            if len(self._firing) > MOST_FIRING:
-                self._firing.popitem(last=False)
+                self._firing.put(incident.fingerprint, incident.severity.value)
         return reply
 
     def document(self, incident: Incident, lost: int) -> Any:

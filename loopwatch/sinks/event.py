@@ -2,9 +2,20 @@
 
 from typing import Any
 
-from loopwatch.records import Cause, Frame, Stall
+from loopwatch.records import Cause, Frame, Holder, Origin, Stall
 
-__all__ = ["event_name", "facts_of", "fields_of", "line_of", "one_line", "plain", "sentence", "to_blame"]
+__all__ = [
+    "event_name",
+    "facts_of",
+    "fields_of",
+    "holder_to_blame",
+    "line_of",
+    "one_line",
+    "place_of",
+    "plain",
+    "sentence",
+    "to_blame",
+]
 
 MAX_VALUE = 500
 """Characters of one value: a log line must stay a line."""
@@ -23,7 +34,7 @@ def fields_of(stall: Stall) -> dict[str, Any]:
 
 def facts_of(stall: Stall) -> dict[str, Any]:
     """Those keys and values that are ours."""
-    origin, request = stall.origin, stall.request
+    request = stall.request
     fields: dict[str, Any] = {
         "stall_id": stall.id,
         "duration_ms": round(stall.duration_ms, 1),
@@ -33,12 +44,7 @@ def facts_of(stall: Stall) -> dict[str, Any]:
         "cause": stall.cause.value,
         "evidence": stall.evidence,
         "confidence": stall.confidence,
-        "file": origin.file if origin else None,
-        "line": origin.line if origin else None,
-        "function": origin.function if origin else None,
-        "expression": origin.expression or origin.source if origin else None,
-        "call": origin.call if origin else None,
-        "exact": origin.exact if origin else None,
+        **place_of(stall.origin),
         "method": request.method if request else None,
         "route": request.route if request else None,
         "endpoint": request.endpoint if request else None,
@@ -65,6 +71,18 @@ def facts_of(stall: Stall) -> dict[str, Any]:
     return {key: plain(value) for key, value in fields.items()}
 
 
+def place_of(origin: Origin | None) -> dict[str, Any]:
+    """Those that say which line; all None where there is none."""
+    return {
+        "file": origin.file if origin else None,
+        "line": origin.line if origin else None,
+        "function": origin.function if origin else None,
+        "expression": origin.expression or origin.source if origin else None,
+        "call": origin.call if origin else None,
+        "exact": origin.exact if origin else None,
+    }
+
+
 def sentence(stall: Stall) -> str:
     """For people who see nothing else of it."""
     blocked = "has been blocked" if stall.ongoing else "was blocked"
@@ -72,9 +90,15 @@ def sentence(stall: Stall) -> str:
     return f"the event loop {blocked} for {stall.duration_ms:.0f} ms{plain(where)} ({stall.cause.value})"
 
 
+def holder_to_blame(stall: Stall) -> Holder | None:
+    """The other thread that is to blame: where it kept the GIL, the loop's own stack tells nothing. None: the loop's own is."""
+    return stall.holder if stall.cause is Cause.GIL else None
+
+
 def to_blame(stall: Stall) -> tuple[Frame, ...]:
-    """The stack of the thread that is to blame: where another one kept the GIL, the loop's own tells nothing."""
-    return stall.holder.stack if stall.holder is not None and stall.cause is Cause.GIL else stall.stack
+    """The stack of the thread that is to blame."""
+    holder = holder_to_blame(stall)
+    return stall.stack if holder is None else holder.stack
 
 
 RESERVED = frozenset(

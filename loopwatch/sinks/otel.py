@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from loopwatch.records import Frame, Stall, TraceInfo
 from loopwatch.sinks import Source, need
 from loopwatch.sinks.event import facts_of, plain, sentence, to_blame
+from loopwatch.versions import version_of
 
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger, LoggerProvider
@@ -58,13 +59,14 @@ class OpenTelemetrySink:
     def begin(self, source: Source) -> None:
         from opentelemetry import _logs, trace
 
-        from loopwatch.sinks.otel_metrics import instruments_of, own_version
+        from loopwatch.sinks.otel_metrics import instruments_of
 
         tracer_provider, meter_provider, logger_provider = self._providers
+        own_version = version_of("loopwatch", "")
         instruments = instruments_of(meter_provider)
         instruments.take(self, source)
-        tracer = trace.get_tracer("loopwatch", own_version(), tracer_provider)
-        self._begun = tracer, instruments, _logs.get_logger("loopwatch", own_version(), logger_provider)
+        tracer = trace.get_tracer("loopwatch", own_version, tracer_provider)
+        self._begun = tracer, instruments, _logs.get_logger("loopwatch", own_version, logger_provider)
 
     def count(self, stall: Stall) -> None:
         if self._begun is not None:
@@ -114,7 +116,7 @@ def attributes_of(stall: Stall) -> dict[str, Any]:
     if stall.origin is not None:
         module = f"{stall.origin.module}." if stall.origin.module else ""
         attributes["code.function.name"] = plain(f"{module}{stall.origin.function}")
-    if not stall.ongoing:
+    if not stall.ongoing and not stall.stack_omitted:
         attributes["code.stacktrace"] = "\n".join(map(_lines_of, to_blame(stall)))
     return {key: value for key, value in attributes.items() if value is not None}
 

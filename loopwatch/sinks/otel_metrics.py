@@ -7,7 +7,6 @@ semantic conventions 1.44) under a prefix of our own. Seconds throughout.
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from opentelemetry import metrics
@@ -18,8 +17,9 @@ from loopwatch.clocks import time
 from loopwatch.records import Stall
 from loopwatch.sinks import Source
 from loopwatch.sinks.otel_counters import Counters, LoopCounters
+from loopwatch.versions import version_of
 
-__all__ = ["Instruments", "instruments_of", "own_version"]
+__all__ = ["Instruments", "instruments_of"]
 
 BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 FRESH_S = 0.5
@@ -38,7 +38,7 @@ class Instruments:
     def __init__(self, provider: MeterProvider | None) -> None:
         self._holders: list[tuple[object, Source]] = []
         self._renew()
-        meter = metrics.get_meter("loopwatch", own_version(), provider)
+        meter = metrics.get_meter("loopwatch", version_of("loopwatch", ""), provider)
         self._blocked = meter.create_histogram(
             "loopwatch.eventloop.blocked.duration",
             "s",
@@ -130,14 +130,6 @@ class Instruments:
     def _cpu_time(self, options: CallbackOptions) -> Observed:
         counters = self._read()
         return [] if counters is None or counters.cpu_s is None else [Observation(counters.cpu_s)]
-
-
-def own_version() -> str:
-    """Of the instrumentation, as OpenTelemetry calls us; empty in a source tree that was never installed."""
-    try:
-        return version("loopwatch")
-    except PackageNotFoundError:
-        return ""
 
 
 _made: dict[MeterProvider | None, Instruments] = {}

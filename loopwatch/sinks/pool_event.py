@@ -3,7 +3,7 @@
 from typing import Any
 
 from loopwatch.records import PoolSaturation, PoolWorkers
-from loopwatch.sinks.event import plain
+from loopwatch.sinks.event import place_of, plain
 
 __all__ = ["EVENT", "fields_of_pool"]
 
@@ -14,7 +14,7 @@ MAX_LINES = 5
 
 def fields_of_pool(saturation: PoolSaturation) -> dict[str, Any]:
     """The event's keys and values, without its name."""
-    pool, origin = saturation.pool, saturation.origin
+    pool = saturation.pool
     fields: dict[str, Any] = {
         "saturation_id": saturation.id,
         "state": saturation.state,
@@ -27,12 +27,7 @@ def fields_of_pool(saturation: PoolSaturation) -> dict[str, Any]:
         "waiting_max": saturation.waiting_max,
         "oldest_wait_ms": _rounded(pool.oldest_wait_ms),
         "oldest_wait_max_ms": _rounded(saturation.oldest_wait_max_ms),
-        "file": origin.file if origin else None,
-        "line": origin.line if origin else None,
-        "function": origin.function if origin else None,
-        "expression": origin.expression or origin.source if origin else None,
-        "call": origin.call if origin else None,
-        "exact": origin.exact if origin else None,
+        **place_of(saturation.origin),
         "workers": [_at(group) for group in saturation.workers[:MAX_LINES]],
         "advice": saturation.advice,
         "fingerprint": saturation.fingerprint,

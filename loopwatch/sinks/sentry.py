@@ -6,15 +6,16 @@ price of importing the SDK, which takes a second: a program that has not importe
 
 import logging
 import sys
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from loopwatch.clocks import time
+from loopwatch.latest import Latest
 from loopwatch.records import Frame, Stall
 from loopwatch.sinks import need
-from loopwatch.sinks.event import fields_of, plain, to_blame
+from loopwatch.sinks.event import fields_of, holder_to_blame, plain, to_blame
 
 __all__ = ["SentrySink", "event_of"]
 
@@ -31,7 +32,7 @@ class SentrySink:
     def __init__(self) -> None:
         need("sentry", "sentry_sdk")
         self._sent_at: deque[float] = deque(maxlen=MAX_PER_HOUR)
-        self._announced: OrderedDict[str, None] = OrderedDict()
+        self._announced: Latest[str, None] = Latest(MAX_ANNOUNCED)
         self._held_back = 0
         self._said = False
 
@@ -58,9 +59,7 @@ class SentrySink:
             self._announced.pop(stall.id, None)
             return False
         told = stall.id in self._announced
-        self._announced[stall.id] = None
-        if len(self._announced) > MAX_ANNOUNCED:
-            self._announced.popitem(last=False)
+        self._announced.put(stall.id, None)
         return told
 
     def _may_send(self) -> bool:
@@ -111,8 +110,7 @@ def _exception(stall: Stall) -> dict[str, Any]:
 
 
 def _thread_to_blame(stall: Stall) -> int:
-    holder = stall.holder
-    return holder.native_id if holder is not None and to_blame(stall) is holder.stack else stall.loop.native_id
+    return (holder_to_blame(stall) or stall.loop).native_id
 
 
 def _threads(stall: Stall) -> Iterable[dict[str, Any]]:

@@ -13,22 +13,6 @@ from loopwatch.sinks.messenger import Patience
 from .receivers import PATIENCE_S, Receiver
 
 
-@pytest.fixture
-def begun():
-    """Begins sinks, and ends them when the test ends."""
-    sinks = []
-
-    def begin(sink):
-        sinks.append(sink)
-        sink.begin(None)
-        return sink
-
-    yield begin
-    for sink in sinks:
-        sink.end()
-        sink._thread.join(PATIENCE_S)
-
-
 def address(receiver):
     """As apprise writes it."""
     return receiver.url.replace("http://", "json://")

@@ -18,26 +18,13 @@ from loopwatch.sinks import sink_called
 from loopwatch.sinks.event import fields_of
 from loopwatch.sinks.jsonl import JsonlSink
 
+from .saying import said
+
 
 @pytest.fixture
 def path(tmp_path):
     """Where to write."""
     return tmp_path / "stalls.jsonl"
-
-
-@pytest.fixture
-def begun():
-    """Begins sinks, and ends them when the test ends."""
-    sinks = []
-
-    def begin(sink):
-        sinks.append(sink)
-        sink.begin(None)
-        return sink
-
-    yield begin
-    for sink in sinks:
-        sink.end()
 
 
 def read(*paths):
@@ -52,10 +39,6 @@ def ids(*paths):
 def line_bytes():
     """How long the line of a test's stall is."""
     return len(json.dumps({"event": "event_loop_blocked", **fields_of(stall(id="00"))})) + 1
-
-
-def said(caplog):
-    return [record.getMessage() for record in caplog.records if record.name == "loopwatch"]
 
 
 # ── lines ───────────────────────────────────────────────────────────────────────────────────────────────────────────

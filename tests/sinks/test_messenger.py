@@ -10,6 +10,8 @@ from facts import closed, incident, ongoing, stall
 from loopwatch.errors import SettingError
 from loopwatch.sinks.messenger import END_S, Messenger, Patience, Reply
 
+from .saying import said
+
 PATIENCE_S = 20.0
 AT_ONCE = Patience(pause_s=0.0)
 FAILED = Reply(delivered=False, why="receiver answered 500")
@@ -41,20 +43,17 @@ class Sink(Messenger):
 
 
 @pytest.fixture
-def begun():
-    """Begins sinks, and ends them when the test ends."""
+def begun(begun):
+    """Lets go of what is held before sinks are ended."""
     sinks = []
 
     def begin(sink):
         sinks.append(sink)
-        sink.begin(None)
-        return sink
+        return begun(sink)
 
     yield begin
     for sink in sinks:
         sink.free.set()
-        sink.end()
-        sink._thread.join(PATIENCE_S)
 
 
 def held(sink):
@@ -68,10 +67,6 @@ def held(sink):
 def news(name, record=incident, **fields):
     """News of an incident of its own."""
     return record(stall(fingerprint=name), id=name, **fields)
-
-
-def said(caplog):
-    return [record.getMessage() for record in caplog.records if record.name == "loopwatch"]
 
 
 # ── what is sent ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -188,6 +188,11 @@ def test_stack_of_the_thread_to_blame():
     assert attributes_of(kept)["loopwatch.holder"] == "reports"
 
 
+def test_stack_left_out():
+    """Where the limit on stacks has left it out there is none, rather than an empty one."""
+    assert "code.stacktrace" not in attributes_of(stall(stack=(), stack_omitted=True))
+
+
 # ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -12,7 +12,7 @@ from sentry_sdk.transport import Transport
 
 from loopwatch.errors import MissingExtraError
 from loopwatch.judge import judge
-from loopwatch.records import Cause, RequestInfo, TraceInfo
+from loopwatch.records import Cause, Holder, RequestInfo, TraceInfo
 from loopwatch.sinks import sink_called
 from loopwatch.sinks.sentry import MAX_PER_HOUR, SentrySink, event_of
 from loopwatch.testing import capture_stalls
@@ -186,6 +186,16 @@ def test_another_thread_kept_the_gil(events, sink):
         (77, "MainThread", False, True),
         (88, "reports", True, False),
     ]
+
+
+def test_stacks_left_out():
+    """A thread that is waited for is not to blame, also where the limit on stacks has left them all out."""
+    waited_for = stall(cause=Cause.LOCK, holder=Holder("reports", 88, ()), stack=(), stack_omitted=True)
+
+    event = event_of(waited_for)
+
+    assert event["exception"]["values"][0]["thread_id"] == LOOP.native_id
+    assert [(one["id"], one["current"]) for one in event["threads"]["values"]] == [(LOOP.native_id, True), (88, False)]
 
 
 # ── how many ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,9 +4,7 @@ import threading
 
 from loopwatch.sinks.trouble import Trouble
 
-
-def said(caplog):
-    return [record.getMessage() for record in caplog.records if record.name == "loopwatch"]
+from .saying import said
 
 
 def test_outage(caplog):

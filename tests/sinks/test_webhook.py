@@ -5,7 +5,6 @@ import re
 import time
 from pathlib import Path
 
-import pytest
 from facts import closed, incident, ongoing, stall
 
 from loopwatch.sinks import sink_called
@@ -14,29 +13,10 @@ from loopwatch.sinks.messenger import Patience
 from loopwatch.sinks.webhook import SIGNATURE, WebhookSink
 
 from .receivers import CUT, HANG, PATIENCE_S, Receiver, closed_port
+from .saying import said
 
 DOCS = Path(__file__).parents[2] / "docs" / "sinks.md"
 QUICK = Patience(timeout_s=1.0, pause_s=0.05)
-
-
-@pytest.fixture
-def begun():
-    """Begins sinks, and ends them when the test ends."""
-    sinks = []
-
-    def begin(sink):
-        sinks.append(sink)
-        sink.begin(None)
-        return sink
-
-    yield begin
-    for sink in sinks:
-        sink.end()
-        sink._thread.join(PATIENCE_S)
-
-
-def said(caplog):
-    return [record.getMessage() for record in caplog.records if record.name == "loopwatch"]
 
 
 def test_document(begun):

@@ -58,9 +58,8 @@ class PoolProbe:
         """
         boundary = frozenset(id(code) for code in (*anyio.around_work(), *executors.around_work()))
         asked = time.monotonic_ns()
-        time.sleep(
-            0
-        )  # gives the GIL up: how late a stack is can only be told from the time that it takes to get it back
+        # Gives the GIL up: how late a stack is can only be told from the time that it takes to get it back.
+        time.sleep(0)
         with NO_COLLECTION:
             frames = sys._current_frames()
             late_ns = time.monotonic_ns() - asked

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from loopwatch.records import Stall
+from loopwatch.records import Incident, Stall
 from loopwatch.sinks import Source
 from loopwatch.sinks.prometheus import workers
 from loopwatch.sinks.prometheus.metrics import Metrics
@@ -63,7 +63,7 @@ class Export:
         with _writing:
             self._metrics.count(stall)
 
-    def incident(self, incident: Any) -> None:
+    def incident(self, incident: Incident) -> None:
         """An incident has news."""
         with _writing:
             self._metrics.incident(incident)

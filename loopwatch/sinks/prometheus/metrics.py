@@ -5,11 +5,11 @@ prometheus-client is imported when they are made.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import metadata
 from typing import Any
 
-from loopwatch.records import Cause, LoopStats, PoolReading, Stall
+from loopwatch.records import Cause, Incident, LoopStats, PoolReading, Stall
 from loopwatch.sinks.prometheus.labels import Capped, loop_labels, site_labels
+from loopwatch.versions import version_of
 
 __all__ = ["STALLED", "Metrics"]
 
@@ -57,7 +57,7 @@ class Metrics:
         self._shown: dict[Any, set[Key]] = {}
         self._looks: dict[tuple[str, int], int] = {}
         self._open: set[str] = set()
-        self.build.labels(_version()).set(1)
+        self.build.labels(version_of("loopwatch", "unknown")).set(1)
 
     def every(self) -> Iterator[Any]:
         """All of them, as prometheus-client's collectors."""
@@ -74,7 +74,7 @@ class Metrics:
         self.blocked.labels(*loop, stall.cause.value).observe(seconds, {"stall_id": stall.id})
         self.sites.labels(*self._sites(site_labels(stall.origin))).inc(seconds)
 
-    def incident(self, incident: Any) -> None:
+    def incident(self, incident: Incident) -> None:
         """News of an incident: every opening that is told is told closed, too."""
         if incident.state == "closed":
             self._open.discard(incident.id)
@@ -143,10 +143,3 @@ class Metrics:
                 if number is not None:
                     tokens[*labels, state] = tokens.get((*labels, state), 0) + number
         return tokens
-
-
-def _version() -> str:
-    try:
-        return metadata.version("loopwatch")
-    except metadata.PackageNotFoundError:  # on the path, and not installed
-        return "unknown"

@@ -1,10 +1,9 @@
 """The sink: keeps the metrics, and serves them where it is given an address."""
 
 from email.message import Message
-from typing import Any
 
 from loopwatch.addresses import address_of, token_for
-from loopwatch.records import Stall
+from loopwatch.records import Incident, Stall
 from loopwatch.serving import Page, Reply, Server
 from loopwatch.sinks import Source, need
 from loopwatch.sinks.livez import livez
@@ -40,9 +39,8 @@ class PrometheusSink:
         if self._export is not None:  # the parent's, in a fork's child
             self._export.close()
         export = Export(source)
-        self._export = (
-            export if export.open() else None
-        )  # a launcher's watch may have the same sink as the program's own
+        # A launcher's watch may have the same sink as the program's own.
+        self._export = export if export.open() else None
         if self._address is not None:
             shared = workers.several() or self._export is None
             self._server = Server(self._address, _pages(source), self._token, shared)
@@ -55,7 +53,7 @@ class PrometheusSink:
         if self._export is not None:
             self._export.count(stall)
 
-    def incident(self, incident: Any) -> None:
+    def incident(self, incident: Incident) -> None:
         if self._export is not None:
             self._export.incident(incident)
 
